@@ -1,0 +1,59 @@
+"""Every error Overnight raises on purpose.
+
+::
+
+    OvernightError            what happened · where · how to fix it      exit 1
+    ├── UserError             the input, the options or the machine      exit 2
+    │   ├── NotebookError     a notebook that cannot become a script
+    │   ├── RunNotFound       no run, or several, of that name
+    │   └── RunConflict       the run is in the wrong state for the verb
+    └── LedgerError           a run folder that cannot be read or written
+
+An error is made from a key of the messages catalogue, so it reads in the reader's language. The
+key ``K`` gives the first line, ``K.fix`` the last; ``where`` is the file, the line or the option.
+"""
+
+from __future__ import annotations
+
+from overnight.messages import say
+
+
+class OvernightError(Exception):
+    """An error with three lines for a person: what, where, how to fix.
+
+    Args:
+        key: Catalogue key of the first line; ``<key>.fix`` is the line that says how to fix it.
+        where: The file, line, option or run it is about.
+        **fields: Values the two sentences name.
+    """
+
+    exit_code = 1
+
+    def __init__(self, key: str, /, *, where: object = "", **fields: object) -> None:
+        self.key = key
+        self.where = str(where)
+        self.what = say(key, **fields)
+        self.fix = say(key + ".fix", **fields)
+        super().__init__(self.what)
+
+
+class UserError(OvernightError, ValueError):
+    """Something the person can put right: a file, an option, a name, the machine."""
+
+    exit_code = 2
+
+
+class NotebookError(UserError):
+    """A notebook that cannot be read, or that cannot become a script that runs alone."""
+
+
+class RunNotFound(UserError):
+    """No run answers to this name, or more than one does."""
+
+
+class RunConflict(UserError):
+    """The run is not in a state in which this verb makes sense."""
+
+
+class LedgerError(OvernightError):
+    """A run folder that cannot be read or written as docs/ledger-format.md says."""
