@@ -1,0 +1,83 @@
+# Type `make help`. Every target sets itself up: after `git clone`, `make demo` or `make test` is
+# enough. A second call finds .venv up to date and starts at once.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+READY := .venv/.up-to-date
+
+# Settings you may give, as in `make storm KILLS=500 SEED=1`.
+# Two workers: most tests wait for real processes, and the small machines have two cores.
+WORKERS ?= 2
+TESTS ?= tests
+KILLS ?= 200
+SEED ?= 7
+PYTHON ?=
+export PYTHON
+
+.PHONY: help
+help: ## Say what can be made
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  Settings: TESTS=tests/ledger WORKERS=2 KILLS=200 SEED=7 PYTHON=/path/to/python3"
+
+.PHONY: setup
+setup: $(READY) ## Make .venv with everything in requirements.lock (3.2 GB to download, once)
+	@echo "Ready: $(BIN)/overnight (make demo, make test)"
+
+$(READY): requirements.lock pyproject.toml workshop/setup.sh
+	@workshop/setup.sh
+
+.PHONY: demo
+demo: $(READY) ## Train a real notebook detached and watch it: handwritten digits, under two minutes
+	@$(BIN)/overnight run examples/digits.ipynb --name digits --root demo-output --follow
+
+.PHONY: test
+test: $(READY) ## Run every test
+	$(BIN)/pytest $(TESTS) -n $(WORKERS) --dist loadfile --durations 15
+
+.PHONY: test-fast
+test-fast: $(READY) ## Run the tests that take no more than a few seconds each
+	$(BIN)/pytest $(TESTS) -n $(WORKERS) --dist loadfile -m "not slow"
+
+.PHONY: check
+check: format lint types layers test ## All that has to pass: format, lint, types, layers, tests
+
+.PHONY: format
+format: $(READY) ## Is the code formatted? (fix: .venv/bin/ruff format)
+	$(BIN)/ruff format --check
+
+.PHONY: lint
+lint: $(READY) ## Is the code clean? (fix: .venv/bin/ruff check --fix)
+	$(BIN)/ruff check
+
+.PHONY: types
+types: $(READY) ## Do the types hold, on Linux, macOS and Windows?
+	$(BIN)/mypy --platform linux
+	$(BIN)/mypy --platform darwin
+	$(BIN)/mypy --platform win32
+
+.PHONY: layers
+layers: $(READY) ## Does no room import one above it?
+	$(BIN)/lint-imports
+
+.PHONY: bench
+bench: $(READY) ## Measure, side by side with what one would use instead (ONLY=convert for one)
+	@set -e; for bench in bench/$(or $(ONLY),[a-z]*).py; do echo "== $$bench"; $(BIN)/python "$$bench"; done
+
+.PHONY: storm
+storm: $(READY) ## Kill jobs, keepers and supervisors at random, fill the disk; count what is lost
+	$(BIN)/python -m overnight.testing.storm --kills $(KILLS) --seed $(SEED)
+
+.PHONY: docs
+docs: $(READY) ## Follow every link of the documents, run their examples
+	$(BIN)/pytest tests/workshop/test_docs.py tests/workshop/test_tree.py
+
+.PHONY: dist
+dist: $(READY) ## Build sdist and wheel, check them, try the wheel in an empty environment
+	@workshop/dist.sh
+
+.PHONY: lock
+lock: ## Resolve pyproject.toml into requirements.lock (UPGRADE=1 takes the newest of everything)
+	@test -x $(BIN)/uv || workshop/setup.sh
+	@workshop/lock.sh $(if $(UPGRADE),--upgrade)

@@ -1,0 +1,46 @@
+"""Overnight: leave a training job, wake up to a served model.
+
+The public names, loaded when first used. Inside a job::
+
+    import overnight
+
+    overnight.log({"loss": loss}, step=step)
+    overnight.progress(epoch, epochs, unit="epoch")
+    folder = overnight.checkpoint_dir()
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from overnight.ledger.job import checkpoint_dir as checkpoint_dir
+    from overnight.ledger.job import figure as figure
+    from overnight.ledger.job import init as init
+    from overnight.ledger.job import log as log
+    from overnight.ledger.job import progress as progress
+
+__version__ = "0.1.0"
+
+#: Public name → the module that has it.
+_HOMES = {
+    "init": "overnight.ledger.job",
+    "log": "overnight.ledger.job",
+    "progress": "overnight.ledger.job",
+    "checkpoint_dir": "overnight.ledger.job",
+    "figure": "overnight.ledger.job",
+}
+__all__ = ["__version__", "checkpoint_dir", "figure", "init", "log", "progress"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError("module 'overnight' has no attribute %r" % name)
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> "list[str]":
+    return __all__

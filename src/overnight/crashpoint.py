@@ -1,0 +1,86 @@
+"""Named places at which a test may have this process die, as a power cut or ``kill -9`` would.
+
+Unarmed, :func:`reach` costs a function call and one test. It is armed by the environment,
+``OVERNIGHT_CRASH_AT=record.torn:3`` (the third time; the first by default), or in this process by
+``overnight.testing.faults.arm``. Standard library only, Python 3.9 syntax: the job imports it too.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Dict
+
+VARIABLE = "OVERNIGHT_CRASH_AT"
+#: Every place there is → what stands on the disk if the process dies there.
+POINTS = {
+    "record.before": "a ledger record is about to be written; none of it is in the file",
+    "record.torn": "the first half of a ledger record is in the file",
+    "record.after": "a ledger record is whole in the file; its writer does not know yet",
+    "segment.opened": "the next segment of a ledger file exists and is empty",
+    "replace.torn": "half of a small file's new text is beside it, under another name",
+    "replace.written": "a small file's new text is beside it, whole; the old one still stands",
+    "replace.renamed": "a small file has its new text",
+    "claim.written": "a claim's text is on the disk, under another name; the claim is free",
+    "claim.taken": "the claim is taken; its text still has its other name too",
+    "index.torn": "the first half of a line is in the user's index",
+}
+#: Name → how many more times it is reached before the process dies.
+_armed: Dict[str, int] = {}
+
+
+def reach(name: str) -> None:
+    """Dies here if this place is armed and its turn has come."""
+    if _armed and _is_due(name):
+        _die()
+
+
+def tear(name: str, fd: int, data: bytes) -> None:
+    """As :func:`reach`, but writes the first half of ``data`` before it dies."""
+    if _armed and _is_due(name):
+        os.write(fd, data[: len(data) // 2])
+        _die()
+
+
+def arm(name: str, nth: int = 1) -> None:
+    """This process, and children forked from it, die the ``nth`` time they reach ``name``.
+
+    Raises:
+        ValueError: There is no such place, or ``nth`` is below 1.
+    """
+    if name not in POINTS:
+        raise ValueError("no crash point is called %r; there are %s" % (name, ", ".join(POINTS)))
+    if nth < 1:
+        raise ValueError("a crash point is reached for the first time at 1, not at %d" % nth)
+    _armed[name] = nth
+
+
+def disarm() -> None:
+    """Nothing dies any more."""
+    _armed.clear()
+
+
+def _is_due(name: str) -> bool:
+    assert name in POINTS, name
+    if name not in _armed:
+        return False
+    _armed[name] -= 1
+    return _armed[name] == 0
+
+
+def _die() -> None:
+    if sys.platform == "win32":
+        os._exit(137)
+    else:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _arm_from_environment() -> None:
+    value = os.environ.get(VARIABLE)
+    if value:
+        name, _, nth = value.partition(":")
+        arm(name, int(nth or 1))
+
+
+_arm_from_environment()

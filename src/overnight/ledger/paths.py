@@ -1,0 +1,229 @@
+"""Where everything lies. No other module puts two path parts together."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from dataclasses import dataclass
+from typing import Iterator, Optional, Tuple
+
+#: A file name on Linux holds 255 bytes; a log's name holds kind, date and run id around the name.
+MAX_NAME_BYTES = 120
+MAX_NAME_CHARS = 80
+_ROOT_MARK = "overnight.yaml"
+_PROJECT_MARKS = (".git", "pyproject.toml")
+_RUN_ID = re.compile(r"(?P<name>.+)_(?P<date>\d{8})_(?P<time>\d{4})(?:-(?P<slot>\d{3,}))?", re.DOTALL)
+
+
+def find_root(start: str, explicit: Optional[str] = None) -> str:
+    """The root for something in the folder ``start``.
+
+    ``explicit`` (``--root``), else ``$OVERNIGHT_ROOT``, else the nearest parent with
+    ``overnight.yaml``, else with ``.git`` or ``pyproject.toml``, else ``start``.
+    """
+    chosen = explicit or os.environ.get("OVERNIGHT_ROOT")
+    if chosen:
+        return os.path.abspath(os.path.expanduser(chosen))
+    start = os.path.abspath(start)
+    parents = [start]
+    while os.path.dirname(parents[-1]) != parents[-1]:
+        parents.append(os.path.dirname(parents[-1]))
+    for marks in ((_ROOT_MARK,), _PROJECT_MARKS):
+        for folder in parents:
+            if any(os.path.exists(os.path.join(folder, mark)) for mark in marks):
+                return folder
+    return start
+
+
+def state_dir() -> str:
+    """The user's own folder for what concerns all roots: the index, the job's import path."""
+    home = os.path.expanduser("~")
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
+    elif sys.platform == "darwin":
+        base = os.path.join(home, "Library", "Application Support")
+    else:
+        base = os.environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state")
+    return os.path.join(base, "overnight")
+
+
+def name_problem(name: str) -> Optional[str]:
+    """Why ``name`` cannot name a run (a word of the catalogue's ``run.name_*``), or None."""
+    if not name or not name.strip():
+        return "empty"
+    if any(ord(c) < 32 or ord(c) == 127 or c in "\u2028\u2029\u0085" for c in name):
+        return "control"
+    if "/" in name or "\\" in name or name.startswith("."):
+        return "path"
+    if name.startswith("-"):
+        return "dash"
+    try:
+        too_long = len(name) > MAX_NAME_CHARS or len(name.encode()) > MAX_NAME_BYTES
+    except UnicodeEncodeError:
+        return "control"
+    return "long" if too_long else None
+
+
+def name_from(target: str) -> str:
+    """A run's name made from a file name or a command: whatever it holds, the result is allowed."""
+    stem = os.path.splitext(os.path.basename(target))[0]
+    stem = stem.encode("utf-8", "replace").decode()
+    name = re.sub(r"[\x00-\x1f\x7f/\\\u2028\u2029\u0085\s]+", "_", stem).strip("._- ")
+    while len(name.encode()) > MAX_NAME_BYTES or len(name) > MAX_NAME_CHARS:
+        name = name[:-1]
+    return name.strip("._- ") or "run"
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Every path inside one run's folder."""
+
+    dir: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dir", os.path.abspath(self.dir))
+
+    def at(self, *parts: str) -> str:
+        """A path below the run's folder."""
+        return os.path.join(self.dir, *parts)
+
+    @property
+    def run_id(self) -> str:
+        return os.path.basename(self.dir)
+
+    @property
+    def root(self) -> str:
+        """The root, read off the folder's own place: a moved root moves its runs along."""
+        return os.path.abspath(os.path.join(self.dir, "..", "..", "..", ".."))
+
+    @property
+    def kind(self) -> str:
+        return os.path.basename(os.path.abspath(os.path.join(self.dir, "..", "..")))
+
+    @property
+    def date(self) -> str:
+        return os.path.basename(os.path.dirname(self.dir))
+
+    @property
+    def run_json(self) -> str:
+        return self.at("run.json")
+
+    @property
+    def machine_json(self) -> str:
+        return self.at("machine.json")
+
+    @property
+    def config_yaml(self) -> str:
+        return self.at("config.yaml")
+
+    @property
+    def launch_json(self) -> str:
+        return self.at("launch.json")
+
+    @property
+    def code(self) -> str:
+        return self.at("code")
+
+    @property
+    def keeper_json(self) -> str:
+        return self.at("keeper.json")
+
+    @property
+    def exit_json(self) -> str:
+        return self.at("exit.json")
+
+    @property
+    def lease(self) -> str:
+        return self.at("lease")
+
+    @property
+    def status_json(self) -> str:
+        return self.at("status.json")
+
+    @property
+    def control(self) -> str:
+        return self.at("control")
+
+    @property
+    def claims(self) -> str:
+        return self.at("claims")
+
+    @property
+    def ckpt(self) -> str:
+        return self.at("ckpt")
+
+    @property
+    def media(self) -> str:
+        return self.at("media")
+
+    @property
+    def supervisor_log(self) -> str:
+        return self.at("supervisor.log")
+
+    @property
+    def log(self) -> str:
+        """The job's output, in the root's logs folder."""
+        parts = _RUN_ID.fullmatch(self.run_id)
+        minute = "%s-%s" % (parts["date"], parts["time"]) if parts else self.date
+        name = "%s_%s_%s.log" % (self.kind, minute, self.run_id)
+        return os.path.join(self.root, "logs", self.date, self.kind, name)
+
+    def make(self) -> None:
+        """Makes the folders a run writes into."""
+        for folder in (self.code, self.control, self.claims):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+        os.makedirs(os.path.dirname(self.log), mode=0o700, exist_ok=True)
+
+
+def kind_dir(root: str, kind: str) -> str:
+    """The folder of all runs of a kind."""
+    return os.path.join(root, "experiments", kind)
+
+
+def latest_dir(root: str, kind: str) -> str:
+    """The folder that holds the link to the newest finished run of a kind."""
+    return os.path.join(kind_dir(root, kind), "latest-" + kind)
+
+
+def create_run(root: str, kind: str, name: str, *, now_s: Optional[float] = None) -> RunPaths:
+    """Takes a new run's folder; two callers in the same minute get different ones.
+
+    Raises:
+        OSError: The root cannot be written.
+    """
+    now = time.localtime(time.time() if now_s is None else now_s)
+    date, minute = time.strftime("%Y%m%d", now), time.strftime("%H%M", now)
+    day = os.path.join(kind_dir(root, kind), date)
+    os.makedirs(day, mode=0o700, exist_ok=True)
+    slot = 1
+    while True:
+        suffix = "" if slot == 1 else "-%03d" % slot
+        run = RunPaths(os.path.join(day, "%s_%s_%s%s" % (name, date, minute, suffix)))
+        try:
+            os.mkdir(run.dir, 0o700)
+        except FileExistsError:
+            slot += 1
+        else:
+            run.make()
+            return run
+
+
+def runs_of(root: str) -> Iterator[RunPaths]:
+    """Every run below a root, newest day first. For roots the index does not know."""
+    for kind in _folders(os.path.join(root, "experiments")):
+        for day in _folders(kind):
+            if re.fullmatch(r"\d{8}", os.path.basename(day)):
+                for folder in _folders(day):
+                    if os.path.exists(os.path.join(folder, "run.json")):
+                        yield RunPaths(folder)
+
+
+def _folders(path: str) -> Tuple[str, ...]:
+    try:
+        with os.scandir(path) as entries:
+            found = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return ()
+    return tuple(sorted(found, reverse=True))

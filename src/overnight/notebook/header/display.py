@@ -1,0 +1,173 @@
+"""Part of every converted script: what a cell shows, as text and picture files."""
+
+# ruff: noqa: T201, PTH
+# This file runs inside scripts, not inside Overnight: it prints, and needs nothing but Python 3.8.
+from __future__ import annotations
+
+from typing import Any
+
+# -- embedded from here -------------------------------------------------------------------------
+import builtins
+import importlib.abc
+import importlib.util
+import os
+import sys
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # there is no screen
+os.environ.setdefault("TQDM_MININTERVAL", "5")
+_NB_SCRIPT = os.path.abspath(__file__)
+if __name__ == "__main__":
+    del __file__  # as in a notebook: worker processes do not run the script a second time
+_nb_shown: dict[int, Any] = {}  # figures this cell has shown itself
+_nb_counts: dict[int, int] = {}
+
+
+def _nb_cell() -> int:
+    """The notebook cell that is running: the nearest mark above the script's current line."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and not (
+        frame.f_code.co_name == "<module>" and frame.f_globals is globals()
+    ):
+        frame = frame.f_back
+    if "_NB_MARKS" not in globals():
+        try:
+            with open(_NB_SCRIPT, encoding="utf-8") as script:
+                marks = [(n, t.split()[3]) for n, t in enumerate(script, 1) if t[:10] == "# %% cell "]
+        except (OSError, ValueError):
+            marks = []
+        globals()["_NB_MARKS"] = [(line, int(cell)) for line, cell in marks if cell.isdigit()]
+    return max((c for line, c in globals()["_NB_MARKS"] if line <= frame.f_lineno), default=0)
+
+
+def _nb_keep(content: Any, suffix: str) -> None:
+    """Save a picture (bytes, text, or a figure): into the run, else beside the script."""
+    cell = _nb_cell()
+    _nb_counts[cell] = _nb_counts.get(cell, 0) + 1
+    name = f"cell_{cell}_{_nb_counts[cell]}{suffix}"
+    run_dir = os.environ.get("OVERNIGHT_RUN_DIR")
+    folder = os.path.splitext(_NB_SCRIPT)[0] + "_pictures"
+    if run_dir:
+        folder = os.path.join(run_dir, "media", "cells")
+    path = os.path.join(folder, name)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        if hasattr(content, "savefig"):
+            content.savefig(path, bbox_inches="tight")
+        elif hasattr(content, "write_html"):
+            content.write_html(path, include_plotlyjs="cdn")
+        else:
+            data = content if isinstance(content, bytes) else str(content).encode("utf-8", "replace")
+            with open(path, "wb") as file:
+                file.write(data)
+        if run_dir:
+            try:
+                import overnight
+            except ImportError:
+                pass
+            else:
+                stored = overnight.figure(path, key=f"cell_{cell}")
+                if stored and os.path.exists(stored) and os.path.abspath(stored) != path:
+                    os.remove(path)
+                    path = stored
+    except Exception as error:  # a picture never ends a training
+        print(f"[picture not saved] cell {cell}: {type(error).__name__}: {error}", flush=True)
+    else:
+        print(f"[picture] {path}", flush=True)
+
+
+def _nb_text(value: Any) -> str:
+    """A value as the notebook's text output."""
+    if hasattr(value, "to_string") and hasattr(value, "iloc"):  # pandas
+        limits = {"max_cols": 20} if hasattr(value, "columns") else {}
+        return str(value.to_string(max_rows=60, **limits))
+    text = repr(value)
+    return text if len(text) <= 100_000 else text[:100_000] + f"… ({len(text)} characters)"
+
+
+def _nb_show(value: Any = None) -> None:
+    """Show a cell's last value: pictures become files, all else is printed."""
+    if value is None:
+        return
+    builtins._ = value  # type: ignore[attr-defined]
+    if isinstance(value, type):
+        print(value)
+        return
+    if hasattr(value, "savefig") and hasattr(value, "axes"):  # matplotlib
+        _nb_shown[id(value)] = value
+        return _nb_keep(value, ".png")
+    if hasattr(value, "write_html"):  # plotly
+        return _nb_keep(value, ".html")
+    if hasattr(value, "to_string") and hasattr(value, "iloc"):
+        return print(_nb_text(value), flush=True)
+    bundle: Any = {}
+    try:
+        if hasattr(value, "_repr_mimebundle_"):
+            bundle = value._repr_mimebundle_(include=None, exclude=None) or {}
+            bundle = bundle[0] if isinstance(bundle, tuple) else bundle
+        for kind, suffix in (("png", ".png"), ("jpeg", ".jpg"), ("svg", ".svg")):
+            method = getattr(value, f"_repr_{kind}_", None)
+            mime = "image/svg+xml" if kind == "svg" else f"image/{kind}"
+            data = bundle.get(mime) or (method() if callable(method) else None)
+            data = data[0] if isinstance(data, tuple) else data
+            if isinstance(data, str) and kind != "svg":
+                import base64
+
+                data = base64.b64decode(data)
+            if data:
+                return _nb_keep(data, suffix)
+        plain = type(value).__repr__ is object.__repr__ or repr(value).startswith("<IPython.")
+        method = getattr(value, "_repr_html_", None)
+        html = bundle.get("text/html") or (method() if plain and callable(method) else None)
+        if html and plain:
+            return _nb_keep(html, ".html")
+    except Exception as error:  # showing a value never ends a training
+        print(f"[not shown] {type(error).__name__}: {error}")
+    print(_nb_text(value), flush=True)
+
+
+def _nb_figures(*args: object, **kwargs: object) -> None:
+    """Save the open matplotlib figures: at ``plt.show()`` and at the end of a cell."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None or not hasattr(pyplot, "get_fignums"):
+        return
+    for number in pyplot.get_fignums():
+        figure = pyplot.figure(number)
+        if id(figure) not in _nb_shown and figure.axes:
+            _nb_keep(figure, ".png")
+    pyplot.close("all")
+    _nb_shown.clear()
+
+
+def display(*values: object, **kwargs: object) -> None:
+    """IPython's display, without a browser."""
+    for value in values:
+        print(value) if isinstance(value, str) else _nb_show(value)
+
+
+def get_ipython() -> None:
+    """No IPython is running."""
+
+
+class _NbPyplot(importlib.abc.MetaPathFinder):
+    """Gives ``plt.show`` its meaning when (and only when) matplotlib.pyplot is imported."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        if name != "matplotlib.pyplot":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            run = spec.loader.exec_module
+
+            def exec_module(module: Any) -> None:
+                run(module)
+                module.show = _nb_figures
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+if "matplotlib.pyplot" in sys.modules:
+    sys.modules["matplotlib.pyplot"].show = _nb_figures
+else:
+    sys.meta_path.insert(0, _NbPyplot())

@@ -1,0 +1,13 @@
+"""Part of converted scripts with ``%run other.ipynb``: the other notebook's cells."""
+
+from __future__ import annotations
+
+import sys
+
+# -- embedded from here -------------------------------------------------------------------------
+_NB_INCLUDED: dict[str, str] = {}
+
+
+def _nb_include(name: str) -> None:
+    """``%run other.ipynb``: its cells run among our names."""
+    exec(compile(_NB_INCLUDED[name], name, "exec"), sys._getframe(1).f_globals)

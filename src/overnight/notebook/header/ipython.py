@@ -1,0 +1,83 @@
+"""Part of converted scripts that import IPython: its display functions, installed or not."""
+
+# ruff: noqa: T201, PTH
+# This file runs inside scripts, not inside Overnight: it prints, and needs nothing but Python 3.8.
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+# -- embedded from here -------------------------------------------------------------------------
+import types
+
+
+class _NbRich:
+    """What ``IPython.display`` makes: something to look at, given as data, file or address."""
+
+    def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
+        self.data = data
+        self.filename = kwargs.get("filename")
+        self.url = kwargs.get("url")
+        if isinstance(data, str) and os.path.isfile(data):
+            self.data, self.filename = None, data
+
+    def __repr__(self) -> str:
+        if type(self).__name__ in ("Markdown", "Latex", "Math", "Pretty", "Code"):
+            return str(self.data)
+        return f"<{type(self).__name__} {self.filename or self.url or ''}>".replace(" >", ">")
+
+    def _bytes(self) -> Any:
+        if self.data is None and self.filename:
+            with open(self.filename, "rb") as file:
+                return file.read()
+        return self.data
+
+    def _repr_png_(self) -> Any:
+        data = self._bytes() if type(self).__name__ == "Image" else None
+        return data if isinstance(data, bytes) and data.startswith(b"\x89PNG") else None
+
+    def _repr_jpeg_(self) -> Any:
+        data = self._bytes() if type(self).__name__ == "Image" else None
+        return data if isinstance(data, bytes) and data.startswith(b"\xff\xd8") else None
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        kind = type(self).__name__
+        if kind == "SVG":
+            data = self._bytes()
+            return {"image/svg+xml": data.decode() if isinstance(data, bytes) else data}
+        return {}
+
+
+def _nb_ipython() -> None:
+    """Give ``IPython.display`` to the script, over the real one where it is installed."""
+    try:
+        import IPython.display as shown
+    except ImportError:
+        names = (
+            "Audio Code FileLink FileLinks GeoJSON HTML IFrame Image JSON Javascript Latex Markdown "
+            "Math Pretty ProgressBar SVG ScribdDocument Video VimeoVideo YouTubeVideo DisplayObject"
+        )
+        root: Any = types.ModuleType("IPython")
+        root.__path__ = []
+        core: Any = types.ModuleType("IPython.core")
+        core.__path__ = []
+        shell: Any = types.ModuleType("IPython.core.interactiveshell")
+        shell.InteractiveShell = type("InteractiveShell", (), {"ast_node_interactivity": ""})
+        shown = types.ModuleType("IPython.display")
+        for name in names.split():
+            setattr(shown, name, type(name, (_NbRich,), {}))
+        root.display, root.core, core.display, core.interactiveshell = shown, core, shown, shell
+        root.get_ipython = core.getipython = globals()["get_ipython"]
+        modules = {"": root, ".display": shown, ".core": core, ".core.display": shown}
+        modules[".core.interactiveshell"] = shell
+        modules[".core.display_functions"] = shown
+        sys.modules.update({"IPython" + name: module for name, module in modules.items()})
+    nothing = globals()["get_ipython"]
+    shown.display = globals()["display"]  # type: ignore[attr-defined]
+    for name in ("clear_output", "set_matplotlib_formats", "update_display", "display_html"):
+        setattr(shown, name, lambda *args, **kwargs: nothing())
+    shown.display_html = shown.display  # type: ignore[attr-defined]
+
+
+_nb_ipython()

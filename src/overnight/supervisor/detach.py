@@ -1,0 +1,123 @@
+"""Starts a supervisor that outlives the terminal, and hears from it that the job really runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from overnight.ledger import files
+from overnight.ledger.identity import ALIVE, Identity
+from overnight.ledger.paths import RunPaths
+
+assert sys.platform != "win32"
+
+_SUPERVISOR = os.path.dirname(os.path.abspath(__file__))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the supervisor said before it let go of the terminal."""
+
+    started: bool
+    job_pid: int | None = None
+    errno: int | None = None
+    file: str = ""
+    #: ``taken``: another supervisor looks after the run already. ``crashed``: see supervisor.log.
+    why: str = ""
+
+
+def detach(run: RunPaths, verb: str, env: Mapping[str, str]) -> Answer:
+    """Starts the supervisor and waits until the job runs, or cannot.
+
+    Args:
+        run: A folder that holds launch.json.
+        verb: ``start``, ``resume`` (another attempt) or ``adopt`` (the job lives already).
+        env: The job's environment as ``Launch.environment`` made it.
+    """
+    read_end, write_end = os.pipe()
+    os.set_inheritable(write_end, True)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    actions: list[Any] = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, run.supervisor_log, flags, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    # -I -S: no user folder, no site-packages; it starts in half the time and needs neither.
+    argv = [sys.executable, "-I", "-S", _SUPERVISOR, verb, str(write_end), run.dir]
+    pid = os.posix_spawn(sys.executable, argv, dict(env), file_actions=actions, setsid=True)
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as pipe:
+        try:
+            said = json.loads(pipe.readline() or b"null")
+        except ValueError:
+            said = None
+    if said is None:
+        os.waitpid(pid, 0)
+        return Answer(False, why="crashed")
+    return Answer(**said)
+
+
+def holder(run: RunPaths) -> tuple[int, Identity | None]:
+    """The newest generation of supervisor of a run, and who it is (or was)."""
+    newest, identity = 0, None
+    try:
+        names = os.listdir(run.claims)
+    except OSError:
+        names = []
+    for name in names:
+        what, _, number = name.partition(".")
+        if what == "supervisor" and number.isdigit() and int(number) > newest:
+            newest = int(number)
+    if newest:
+        claim = os.path.join(run.claims, f"supervisor.{newest}")
+        identity = Identity.from_json(files.read_json(claim))
+    return newest, identity
+
+
+def take(run: RunPaths, *, force: bool = False) -> int | None:
+    """Takes a run over for this process; None if a living supervisor has it.
+
+    Args:
+        run: The run.
+        force: Also where the old supervisor cannot be seen from here (another machine).
+    """
+    while True:
+        newest, identity = holder(run)
+        if identity is not None:
+            look = identity.look()
+            if look == ALIVE or (look != "gone" and not force):
+                return None
+        mine = Identity.of()
+        assert mine is not None
+        claim = os.path.join(run.claims, f"supervisor.{newest + 1}")
+        if files.create_once(claim, files.to_json(mine.to_json())):
+            return newest + 1
+
+
+def request(run: RunPaths, verb: str, **fields: Any) -> None:
+    """Leaves a request for the supervisor and wakes it.
+
+    Raises:
+        OSError: The run's folder cannot be written.
+    """
+    import time
+
+    os.makedirs(run.control, mode=0o700, exist_ok=True)
+    path = os.path.join(run.control, f"{time.time_ns() // 1000:020d}-{verb}.json")
+    files.replace(path, files.to_json({"verb": verb, **fields}))
+    nudge(run)
+
+
+def nudge(run: RunPaths) -> None:
+    """Asks a supervisor on this machine to look into control/ now rather than at its next tick."""
+    _, identity = holder(run)
+    if identity is not None and identity.look() == ALIVE:
+        try:
+            os.kill(identity.pid, signal.SIGUSR1)
+        except ProcessLookupError:
+            return

@@ -1,0 +1,602 @@
+"""Why a job ended: one kind out of a closed list, the line it is concluded from, what to do.
+
+In order: a person's own stop; exit code 0, which is success whatever the log says; the signal,
+with the kernel's out-of-memory counters; the exception printed last; a line a program prints
+instead of one; the bare code. Where nothing speaks, "unknown" is the answer.
+
+Pure: it reads no file and starts nothing, so the supervisor and the next reader (when the
+supervisor is dead) conclude the same.
+"""
+
+from __future__ import annotations
+
+import re
+import signal as signals
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from overnight.messages import say
+from overnight.redact import redact
+from overnight.supervisor.known_errors import (
+    KNOWN_ERRORS,
+    KNOWN_LINES,
+    LASTING,
+    OWN_MODULES,
+    PACKAGE_OF,
+    SIGNAL_WORDS,
+    WRAPPERS,
+    CauseKind,
+)
+from overnight.supervisor.log_tail import Failure, LogTail
+from overnight.supervisor.oom import OomKills
+
+__all__ = ["Cause", "CauseKind", "Ending", "diagnose"]
+
+_KINDS: tuple[str, ...] = get_args(CauseKind)
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_EVIDENCE_CHARS = 300
+_FIELD_CHARS = 120
+#: A message longer than this is not searched for secrets to its end, only cut before it.
+_REDACTED_CHARS = 4_000
+
+# Ordinary lines that may follow a traceback and still leave it the end. Python leaves with code 1
+# after an uncaught exception, so any other code makes a traceback the likelier to be caught.
+_PATIENCE_CODE_1 = 10
+_PATIENCE_NO_CODE = 3
+_PATIENCE_OTHER = 0
+#: Lines among which a program's own last words are looked for.
+_LAST_WORDS = 5
+#: torch warns about /dev/shm from the dying worker, before the main process notices.
+_SHM_LINE = re.compile(r"Unexpected bus error encountered in worker.{0,80}\(shm\)")
+_SHM_WITHIN_LINES = 60
+_ASSERTION = re.compile(r".{0,400}Assertion `(?P<assertion>.{1,200}?)` failed")
+_LABEL_ASSERTION = re.compile(r"n_classes|num_classes|cur_target")
+_NAN_CHECK = re.compile(r"isnan|isfinite|isinf|\bnan\b|(\bloss\w*) ?== ?\1\b", re.IGNORECASE)
+_KILLED_WORKER = re.compile(r"is killed by signal: ([A-Z][\w ]{2,30}?)\.")
+_CHILD_SIGNAL = re.compile(
+    r"died with <Signals\.(SIG\w{2,10}):|terminated with signal (SIG\w{2,10})|got signal: (\d{1,2})\b"
+)
+_CHILD_CODE = re.compile(
+    r"returned non-zero exit status (\d{1,3})|terminated with exit code (\d{1,3})"
+)
+_TORCHRUN_RANK = re.compile(r"\s{0,8}rank\s{1,8}: (\d{1,5})\b")
+_TORCHRUN_CODE = re.compile(r"\s{0,8}exitcode\s{1,8}: (-?\d{1,5})\b")
+#: Lines of torchrun's report below its exception.
+_TORCHRUN_LINES = 200
+_LIBRARY = re.compile(r"[/\\](?:site|dist)-packages[/\\]|[/\\]lib[/\\]python3|^<|^$")
+_FATAL = re.compile(
+    r"Fatal Python error: |terminate called|\S{0,300}: line \d{1,6}: +\d{1,8} [A-Z]|(?:free|malloc|realloc)\(\)"
+    r"|double free|corrupted |\*\*\* .{1,60} \*\*\*|.{0,300}[Aa]ssert.{1,300} failed"
+    r"|Killed|Aborted|Segmentation fault|Bus error|Illegal instruction|Floating point exception"
+)
+#: Less free space than this, and a program that says nothing could probably not write any more.
+_DISK_FULL_BYTES = 64 * 1024
+# Windows ends a process with an NTSTATUS where others use a signal.
+_NTSTATUS = {
+    0xC0000005: "SIGSEGV",
+    0xC00000FD: "SIGSEGV",
+    0xC000001D: "SIGILL",
+    0xC0000094: "SIGFPE",
+    0xC0000409: "SIGABRT",
+    0xC000013A: "SIGINT",
+    0xC0000017: "SIGKILL",
+}
+#: Signals with a text of their own.
+_SIGNAL_SENTENCE = {
+    "SIGKILL": "signal_kill",
+    "SIGSEGV": "signal_segv",
+    "SIGABRT": "signal_abrt",
+    "SIGBUS": "signal_bus",
+    "SIGILL": "signal_ill",
+    "SIGTERM": "signal_term",
+    "SIGINT": "signal_int",
+    "SIGHUP": "signal_hup",
+    "SIGXCPU": "signal_xcpu",
+}
+#: Signals a program may answer by saving and leaving.
+_POLITE = frozenset({"SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """All that is known of an end.
+
+    Attributes:
+        code: Exit code; None if a signal ended it, or if nobody is left who knows.
+        signal: Number of the signal that ended it, else None.
+        stop_asked: A person asked for the stop.
+        stop_honoured: The job said that it was leaving because of a signal (StopHonoured).
+        log_tail: The last 64 KB this attempt wrote, decoded with ``errors="replace"``. Nothing of
+            an earlier attempt: its traceback would be taken for this one's.
+        oom_kills: What the kernel killed meanwhile.
+        max_rss_kib: The largest resident size of the tree, if known.
+        ran_s: How long the attempt ran.
+        script: Source of the converted notebook, so that a line maps to its cell.
+        steps_seen: Whether any step, epoch or bar was ever seen; None: does not apply.
+        disk_free_bytes: Free space where log and run folder lie, right after the end.
+    """
+
+    code: int | None = None
+    signal: int | None = None
+    stop_asked: bool = False
+    stop_honoured: bool = False
+    log_tail: str = ""
+    oom_kills: OomKills = OomKills()
+    max_rss_kib: int | None = None
+    ran_s: float = 0.0
+    script: str | None = None
+    steps_seen: bool | None = None
+    disk_free_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why it ended. ``sentence`` is ``kind`` or a variant of it that says more to a person."""
+
+    kind: CauseKind
+    evidence: str = ""
+    fields: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    sentence: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether this end is a failure."""
+        return self.kind not in ("finished", "no_work", "stopped")
+
+    @property
+    def text(self) -> str:
+        """What happened, in the reader's language."""
+        text = self._say("")
+        if "peak_gib" in self.fields:
+            text += say("cause.peak", peak_gib=self.fields["peak_gib"])
+        if "cell" in self.fields:
+            text += self._say_key("at_cell")
+        elif "file" in self.fields:
+            text += self._say_key("at_file")
+        return text
+
+    @property
+    def fix(self) -> str:
+        """What to do about it, in the reader's language; "" where nothing is to be done."""
+        return self._say(".fix")
+
+    def to_json(self) -> dict[str, object]:
+        """The cause as it stands in the ledger; it holds no sentence of any language."""
+        return {
+            "kind": self.kind,
+            "sentence": self.sentence or self.kind,
+            "evidence": self.evidence,
+            "fields": dict(self.fields),
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> Cause:
+        """What ``to_json`` made. What a later version may have written falls back to its kind."""
+        if not isinstance(data, Mapping):
+            return cls("unknown")
+        kind, sentence = data.get("kind"), data.get("sentence")
+        fields, evidence = data.get("fields"), data.get("evidence")
+        return cls(
+            next((known for known in get_args(CauseKind) if known == kind), "unknown"),
+            _safe(evidence, _EVIDENCE_CHARS) if isinstance(evidence, str) else "",
+            {
+                key: _safe(value, _FIELD_CHARS)
+                for key, value in fields.items()
+                if isinstance(key, str) and isinstance(value, str)
+            }
+            if isinstance(fields, Mapping)
+            else {},
+            sentence if isinstance(sentence, str) else "",
+        )
+
+    def _say(self, ending: str) -> str:
+        for name in (self.sentence, self.kind):
+            try:
+                return self._say_key(name + ending)
+            except KeyError:
+                # A sentence of a later version; its kind says nearly as much.
+                continue
+        return say("cause.unknown" + ending)
+
+    def _say_key(self, name: str) -> str:
+        return say(
+            "cause." + name,
+            **{key: value for key, value in self.fields.items() if key.isidentifier()},
+        )
+
+
+def diagnose(ending: Ending, env: Mapping[str, str] | None = None) -> Cause:
+    """The cause of ``ending``. Never raises; 64 KB of log take some milliseconds.
+
+    Args:
+        ending: All that is known.
+        env: The job's environment, whose secrets are kept out of the evidence; this process's own
+            by default.
+    """
+    found = _Diagnosis(ending).conclude()
+    sentence = found.sentence or found.kind
+    return Cause(
+        found.kind,
+        _safe(found.evidence, _EVIDENCE_CHARS, env),
+        {key: _safe(value, _FIELD_CHARS, env) for key, value in found.fields.items() if value},
+        sentence,
+    )
+
+
+def _safe(text: str, limit: int, env: Mapping[str, str] | None = None) -> str:
+    """``text`` without secrets and control characters, on one line, cut to ``limit``."""
+    # Redacted before it is cut: half a secret looks like none.
+    clean = redact(text[:_REDACTED_CHARS], env)
+    clean = " ".join("".join(c if c.isprintable() else " " for c in clean).split())
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def _kind_of(sentence: str) -> CauseKind:
+    for kind in get_args(CauseKind):
+        if sentence == kind or sentence.startswith(kind + "_"):
+            found: CauseKind = kind
+            return found
+    raise AssertionError(sentence)
+
+
+def _cause(sentence: str, evidence: str = "", **fields: str) -> Cause:
+    return Cause(_kind_of(sentence), evidence, fields, sentence)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signals.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
+
+
+class _Diagnosis:
+    """One end being looked into."""
+
+    def __init__(self, ending: Ending) -> None:
+        self.ending = ending
+        self.tail = LogTail(ending.log_tail)
+
+    def conclude(self) -> Cause:
+        ending = self.ending
+        if ending.stop_asked:
+            return _cause("stopped_saved" if ending.stop_honoured else "stopped")
+        name, code = self._signal(), ending.code
+        if name == "" and code == 0:
+            if ending.steps_seen is False:
+                return _cause("no_work", ran_s=f"{max(ending.ran_s, 0):.0f}")
+            return _cause("finished")
+        found = self._of_signal(name) if name else self._of_code()
+        if found.kind in ("exit_code", "unknown") and self._disk_is_full():
+            return replace(found, kind="disk_full", sentence="disk_full_silent")
+        return found
+
+    def _signal(self) -> str:
+        """Name of the signal that ended it; "" if none did."""
+        code, number = self.ending.code, self.ending.signal
+        if number is None and code is not None and code < 0:
+            number = -code
+        if number is None and code is not None:
+            if code in _NTSTATUS:
+                return _NTSTATUS[code]
+            # A shell's way to say that the last command was ended by a signal.
+            number = code - 128 if 128 < code <= 128 + 64 else None
+            if number is not None and number not in {int(s) for s in signals.Signals}:
+                return ""
+        return "" if number is None else _signal_name(number)
+
+    def _disk_is_full(self) -> bool:
+        free = self.ending.disk_free_bytes
+        return free is not None and free < _DISK_FULL_BYTES
+
+    # ── signals ──────────────────────────────────────────────────────────────────────────
+
+    def _of_signal(self, name: str) -> Cause:
+        if self.ending.stop_honoured and name in _POLITE:
+            return _cause("signal_saved", name=name)
+        match name:
+            case "SIGKILL":
+                return self._killed(self._fatal_line())
+            case "SIGXFSZ":
+                return _cause("disk_full_limit", self._fatal_line())
+            case "SIGABRT":
+                return self._aborted()
+            case "SIGBUS":
+                line = self.tail.has_line(
+                    _SHM_LINE, before=len(self.tail.lines), within=_SHM_WITHIN_LINES
+                )
+                if line:
+                    return _cause("shm", line)
+        return self._plain_signal(name, self._fatal_line())
+
+    def _killed(self, evidence: str) -> Cause:
+        """Something was ended by SIGKILL: by the kernel for want of memory, or by somebody."""
+        by_kernel = self._oom()
+        if by_kernel:
+            return self._with_peak(_cause(by_kernel, evidence))
+        return self._with_peak(_cause("signal_kill", evidence, name="SIGKILL"))
+
+    def _oom(self) -> Literal["", "host_oom", "host_oom_probably"]:
+        """Whether the out-of-memory killer was at work, and how surely on this job."""
+        kills = self.ending.oom_kills
+        if kills.job is not None:
+            # The job's own counter stands above the machine's, which counts strangers too.
+            return "host_oom" if kills.job > 0 else ""
+        return "host_oom_probably" if kills.machine else ""
+
+    def _with_peak(self, cause: Cause) -> Cause:
+        peak = self.ending.max_rss_kib
+        if not peak or peak < 0:
+            return cause
+        return replace(cause, fields={**cause.fields, "peak_gib": f"{peak / 2**20:.1f}"})
+
+    def _plain_signal(self, name: str, evidence: str) -> Cause:
+        return _cause(_SIGNAL_SENTENCE.get(name, "signal"), evidence, name=name)
+
+    def _aborted(self) -> Cause:
+        abort = self.tail.abort()
+        if abort is not None:
+            text = abort.type + ": " + abort.message
+            kind = abort.type.rpartition("::")[2]
+            # c10::Error and its like are what Python would show as a RuntimeError.
+            for name in (kind, "RuntimeError"):
+                found = self._known(name, abort.message, text)
+                if found is not None:
+                    return found
+            return _cause("signal_abrt", text, name="SIGABRT")
+        return self._plain_signal("SIGABRT", self._fatal_line())
+
+    def _fatal_line(self) -> str:
+        """The line a dying process, the C library or a shell prints about a fatal signal."""
+        for line in reversed(self.tail.lines[-200:]):
+            if _FATAL.match(line):
+                return line.strip()
+        return ""
+
+    # ── codes ────────────────────────────────────────────────────────────────────────────
+
+    def _of_code(self) -> Cause:
+        code = self.ending.code
+        if code is None:
+            patience = _PATIENCE_NO_CODE
+        else:
+            patience = _PATIENCE_CODE_1 if code == 1 else _PATIENCE_OTHER
+        failure = self.tail.final_failure(patience=patience)
+        if failure is not None:
+            return self._of_failure(failure)
+        if code is None:
+            by_kernel = self._oom()
+            if by_kernel:
+                # The keeper is gone too; nobody else could have told.
+                return self._with_peak(_cause("host_oom_probably"))
+            return _cause("unknown", self._last_line())
+        found = self._of_last_words(code)
+        if found is not None:
+            return found
+        fallback = {126: "exit_code_executable", 127: "exit_code_command"}.get(code, "exit_code")
+        return _cause(fallback, self._last_line(), code=str(code))
+
+    def _of_last_words(self, code: int, before: int | None = None) -> Cause | None:
+        for line in self.tail.last_lines(_LAST_WORDS, before=before):
+            for row, codes in KNOWN_LINES:
+                found = row.pattern.match(line) if not codes or code in codes else None
+                if found:
+                    return self._completed(row.sentence, line, found.groupdict(), code=str(code))
+        return None
+
+    def _last_line(self) -> str:
+        lines = self.tail.last_lines(1)
+        if lines:
+            return lines[0]
+        return next((line.strip() for line in reversed(self.tail.lines) if line.strip()), "")
+
+    # ── exceptions ───────────────────────────────────────────────────────────────────────
+
+    def _of_failure(self, failure: Failure, depth: int = 0) -> Cause:
+        # A launcher inside a launcher inside a launcher is the most anybody was seen to nest.
+        found = self._of_wrapper(failure, depth) if failure.name in WRAPPERS and depth < 3 else None
+        if found is None:
+            found = self._of_exception(failure)
+        if found.kind == "nccl":
+            found = self._other_rank(failure) or found
+        if "cell" in found.fields or "file" in found.fields:
+            return found
+        return replace(found, fields={**found.fields, **self._location(failure)})
+
+    def _of_exception(self, failure: Failure) -> Cause:
+        """From the exception itself, else from one it came from."""
+        own = self._of_one(failure)
+        if own.kind != "exception":
+            return own
+        earlier, link = failure.previous, failure.link
+        while earlier is not None:
+            root = self._of_one(earlier)
+            # "raise … from e" says itself what the reason is. In a second failure inside
+            # ``except`` the last one decides, unless the first would have felled anything.
+            if root.kind != "exception" and (link == "cause" or root.kind in LASTING):
+                return root
+            earlier, link = earlier.previous, earlier.link
+        for name, message in failure.members:
+            member = self._known(name.rpartition(".")[2], message, f"{name}: {message}")
+            if member is not None and member.kind != "exception":
+                return member
+        if failure.members:
+            name, message = failure.members[0]
+            return replace(own, evidence=f"{failure.text}: {name}: {message}")
+        return own
+
+    def _of_one(self, failure: Failure) -> Cause:
+        message = (
+            "\n".join((failure.message, *failure.details)) if failure.details else failure.message
+        )
+        found = self._known(failure.name, message, failure.text)
+        if found is None and failure.name == "KeyboardInterrupt":
+            return self._plain_signal("SIGINT", failure.text)
+        if found is None:
+            found = self._of_dead_helper(failure)
+        if found is None and failure.name == "AssertionError":
+            code = failure.frames[-1].code if failure.frames else ""
+            if _NAN_CHECK.search(code):
+                return _cause("nan_loss", failure.text + " · " + code)
+        if found is None:
+            return _cause("exception", failure.text, error=failure.type)
+        if found.sentence == "exception_worker":
+            return self._of_worker(failure, found)
+        if found.kind == "device_assert":
+            line = self.tail.has_line(_ASSERTION, before=len(self.tail.lines), within=2_000)
+            told = _ASSERTION.match(line)
+            if told:
+                sentence = (
+                    "device_assert_labels" if _LABEL_ASSERTION.search(told[1]) else found.sentence
+                )
+                return replace(
+                    found, sentence=sentence, fields={**found.fields, "assertion": told[1]}
+                )
+        return found
+
+    def _known(self, name: str, message: str, evidence: str) -> Cause | None:
+        for row in KNOWN_ERRORS:
+            if row.types and name not in row.types:
+                continue
+            found = row.pattern.match(message)
+            if found:
+                return self._completed(row.sentence, evidence, found.groupdict(), error=name)
+        return None
+
+    def _completed(
+        self, sentence: str, evidence: str, named: Mapping[str, str | None], **more: str
+    ) -> Cause:
+        """A cause with what its sentences need beyond the words found."""
+        fields = {**more, **{key: value for key, value in named.items() if value}}
+        if sentence == "missing_module":
+            top = fields["module"].partition(".")[0]
+            if top in OWN_MODULES:
+                sentence = "missing_module_own"
+            fields["package"] = PACKAGE_OF.get(top, top)
+        cause = _cause(sentence, evidence, **fields)
+        return self._with_peak(cause) if cause.kind == "host_oom" else cause
+
+    def _of_worker(self, failure: Failure, found: Cause) -> Cause:
+        """A data loader's or pool's worker died; how, the main process often cannot say."""
+        line = self.tail.has_line(_SHM_LINE, before=failure.first, within=_SHM_WITHIN_LINES)
+        chain: Failure | None = failure
+        while chain is not None and not line:
+            line = self.tail.has_line(_SHM_LINE, before=chain.first, within=_SHM_WITHIN_LINES)
+            chain = chain.previous
+        if line:
+            return _cause("shm", line)
+        if self._oom():
+            return self._killed(failure.text)
+        word = _KILLED_WORKER.search(failure.message)
+        if word and word[1] in SIGNAL_WORDS:
+            name = SIGNAL_WORDS[word[1]]
+            return (
+                self._killed(failure.text)
+                if name == "SIGKILL"
+                else self._plain_signal(name, failure.text)
+            )
+        return found
+
+    def _of_dead_helper(self, failure: Failure) -> Cause | None:
+        """A connection to a process that is gone, while the kernel killed for want of memory."""
+        gone = ("EOFError", "BrokenPipeError", "ConnectionResetError", "ConnectionRefusedError")
+        if self._oom() and failure.name in gone:
+            return self._killed(failure.text)
+        named = _CHILD_SIGNAL.search(failure.message)
+        if named is None:
+            return None
+        name = named[1] or named[2] or _signal_name(int(named[3]))
+        return (
+            self._killed(failure.text)
+            if name == "SIGKILL"
+            else self._plain_signal(name, failure.text)
+        )
+
+    def _of_wrapper(self, failure: Failure, depth: int) -> Cause | None:
+        """What the program died of that ``failure`` only reports."""
+        stream, code = None, 1
+        named = _CHILD_SIGNAL.search(failure.message)
+        if named:
+            return self._of_dead_helper(failure)
+        told = _CHILD_CODE.search(failure.message)
+        if told:
+            code = int(told[1] or told[2])
+        elif failure.name == "ChildFailedError":
+            rank, code = self._torchrun_root(failure)
+            stream = (
+                f"[rank{rank}]:"
+                if any(earlier.stream == f"[rank{rank}]:" for earlier in self.tail.failures)
+                else None
+            )
+        if code < 0 or 128 < code <= 128 + 64:
+            name = _signal_name(-code if code < 0 else code - 128)
+            if name == "SIGKILL":
+                return self._killed(failure.text)
+            if name == "SIGABRT":
+                return self._aborted()
+            return self._plain_signal(name, self._fatal_line() or failure.text)
+        first = failure
+        while first.previous is not None:
+            first = first.previous
+        inner = self.tail.final_failure(
+            patience=_PATIENCE_CODE_1, before=first.first, stream=stream
+        )
+        if inner is not None:
+            return self._of_failure(inner, depth + 1)
+        return self._of_last_words(code, before=first.first)
+
+    def _torchrun_root(self, failure: Failure) -> tuple[int, int]:
+        """(rank, exit code) of the process torchrun saw fail first."""
+        rank, code = 0, 1
+        lines = self.tail.lines[failure.last : failure.last + _TORCHRUN_LINES]
+        start = next((k for k, line in enumerate(lines) if line.startswith("Root Cause")), 0)
+        for line in lines[start:]:
+            if found := _TORCHRUN_RANK.match(line):
+                rank = int(found[1])
+            elif found := _TORCHRUN_CODE.match(line):
+                code = int(found[1])
+                break
+        return rank, code
+
+    def _other_rank(self, failure: Failure) -> Cause | None:
+        """A rank that lost its peer is a consequence: what did the peer die of?"""
+        for other in reversed(self.tail.failures):
+            if other.stream == failure.stream or not other.stream or other.context == "ignored":
+                continue
+            found = self._of_exception(other)
+            if found.kind != "nccl" and other.reaches_top:
+                return replace(found, fields={**found.fields, **self._location(other)})
+        return None
+
+    # ── where ────────────────────────────────────────────────────────────────────────────
+
+    def _location(self, failure: Failure) -> dict[str, str]:
+        """The notebook's cell, or the line of the person's own code, the exception came from."""
+        place = _cell(failure, self.ending.script)
+        if place is not None:
+            return {"cell": str(place[0]), "cell_line": str(place[1])}
+        for frame in reversed(failure.frames):
+            if not _LIBRARY.search(frame.file):
+                name = re.split(r"[/\\]", frame.file)[-1]
+                return {"file": name, "line": str(frame.line)}
+        return {}
+
+
+def _cell(failure: Failure, script: str | None) -> tuple[int, int] | None:
+    """(cell, line) of the deepest frame that shows a line of the converted notebook."""
+    if script is None:
+        return None
+    # Here, not above: most jobs are no notebooks, and the supervisor stays small.
+    from overnight.notebook import cell_of_line
+
+    source = script.split("\n")
+    for frame in reversed(failure.frames):
+        if (
+            0 < frame.line <= len(source)
+            and frame.code
+            and source[frame.line - 1].strip() == frame.code
+        ):
+            return cell_of_line(script, frame.line)
+    return None

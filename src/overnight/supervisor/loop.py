@@ -1,0 +1,478 @@
+"""The supervisor of one run: a loop with its duties listed in order.
+
+It may be killed at any moment and started again: what it must remember is on disk before it acts
+on it, and the keeper holds the job meanwhile. A full disk delays what it writes and loses nothing.
+Everything is imported at the start, so an upgrade of the package under a live run changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from overnight.ledger import files, index
+from overnight.ledger.identity import ALIVE, Identity, here
+from overnight.ledger.paths import RunPaths, state_dir
+from overnight.ledger.reader import read
+from overnight.ledger.state import LEASE_EVERY_S, view
+from overnight.ledger.writer import Pen
+from overnight.supervisor import ending, keeper, process
+from overnight.supervisor.detach import holder, take
+from overnight.supervisor.diagnose import Cause
+from overnight.supervisor.launch import Launch, import_path, job_environment, reveal
+from overnight.supervisor.oom import OomCounters
+from overnight.supervisor.restart import Restart, decide
+from overnight.supervisor.watch import Watch
+
+assert sys.platform != "win32"
+
+#: At first people look on; later nobody does, and ticks cost CPU.
+_BRISK_TICK_S, _BRISK_FOR_S = 1.0, 120.0
+_TICK_S = 5.0
+#: From SIGTERM to SIGKILL.
+_TERM_GRACE_S = 15.0
+#: What a person's stop waits for after SIGINT, if the request does not say.
+DEFAULT_GRACE_S = 30.0
+#: What a job left behind gets SIGTERM, and SIGKILL after this long.
+_LEFTOVERS_GRACE_S = 3.0
+
+
+@dataclass(slots=True)
+class _Stop:
+    """A stop under way: the signals sent so far and when the next one is due."""
+
+    by: str
+    now: bool
+    grace_s: float
+    step: int = 0
+    next_at: float = 0.0
+
+
+class Supervisor:
+    """One run's supervisor, from the claim to the last line."""
+
+    def __init__(self, run: RunPaths, generation: int) -> None:
+        self.run = run
+        self.generation = generation
+        self.launch = Launch.read(run)
+        self.attempt = view(run).attempt
+        self.pen = Pen(run.dir, "events", attempt=self.attempt, sync=True)
+        self.kept: keeper.Kept | None = None
+        self.stop: _Stop | None = None
+        self.failures: list[Mapping[str, Any]] = []
+        self.watch = Watch(run, self.launch)
+        #: The machine is being shut down: what ends now is not started again.
+        self.terminating = False
+        self._pending: list[dict[str, Any]] = []
+        self._lease_at = 0.0
+        self._describer: int | None = None
+        self._wake_read, self._wake_write = os.pipe()
+        for fd in (self._wake_read, self._wake_write):
+            os.set_blocking(fd, False)
+        for number in (signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        for number in (signal.SIGUSR1, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        self.renew_lease()
+
+    def _on_sigterm(self, *_: object) -> None:
+        self.terminating = True
+
+    # ── starting ────────────────────────────────────────────────────────────────────────
+
+    def start(self, *, resumed: bool) -> None:
+        """Starts an attempt. Raises OSError if the program cannot be run."""
+        env = job_environment(
+            os.environ,
+            self.run,
+            attempt=self.attempt,
+            resumed=resumed,
+            import_path=import_path(state_dir()),
+        )
+        self.pen.attempt = self.attempt
+        begin = keeper.Start(
+            argv=reveal(self.launch.argv, env),
+            cwd=self.launch.cwd,
+            env=env,
+            log=self.run.log,
+            attempt=self.attempt,
+        )
+        log_bytes = self.log_size()
+        self.kept = keeper.keep(self.run, begin)
+        self.note(
+            "Started",
+            job_pid=self.kept.job.pid,
+            keeper_pid=self.kept.keeper.pid,
+            resumed=resumed,
+            oom=OomCounters.read(self.kept.job.pid).to_json(),
+            log_bytes=log_bytes,
+        )
+        self.watch.begin(self.kept, self.attempt)
+
+    def log_size(self) -> int:
+        """The size of the log before an attempt: what stands there is an earlier one's."""
+        try:
+            return os.stat(self.run.log).st_size
+        except FileNotFoundError:
+            return 0
+
+    def adopt(self) -> None:
+        """Takes over a job that lives already."""
+        said = files.read_json(self.run.keeper_json) or {}
+        kept_keeper = Identity.from_json(said.get("keeper"))
+        job = Identity.from_json(said.get("job"))
+        assert kept_keeper is not None
+        assert job is not None
+        self.kept = keeper.Kept(kept_keeper, job)
+        self.note("Adopted", generation=self.generation, job_pid=job.pid)
+        self.watch.resume(self.kept, self.attempt)
+
+    def resume(self) -> None:
+        """Begins another attempt because a person asked for it. Raises OSError."""
+        self.attempt += 1
+        self.pen.attempt = self.attempt
+        self.clear_requests()
+        self.note("Resumed")
+        index.reopen(self.run)
+        ending.write_log_line(self.run, f"[RESUME] attempt {self.attempt + 1}")
+        try:
+            self.start(resumed=True)
+        except OSError:
+            self.write_lost_attempt()
+            raise
+
+    def write_lost_attempt(self) -> None:
+        """Notes that an attempt could not even be started."""
+        end = ending.End(
+            self.attempt, 127, None, 0.0, None, False, ending.oom_kills_since(None)
+        )
+        ending.close(self.run, self.pen, end, ending.cause_of(self.run, end, launch=self.launch))
+
+    # ── the loop ────────────────────────────────────────────────────────────────────────
+
+    def serve(self) -> None:
+        """Watches attempt after attempt until the run has ended for good."""
+        self.describe_machine()
+        while True:
+            self.watch_attempt()
+            end = self.end_of_attempt()
+            cause = ending.cause_of(self.run, end, launch=self.launch)
+            again = self.what_follows(end, cause)
+            if again is None:
+                self.close(end, cause)
+                return
+            self.note_event(ending.exited(end, cause, final=False))
+            self.attempt += 1
+            self.pen.attempt = self.attempt
+            self.note("Restarting", in_s=again.in_s, restarts_left=again.left)
+            if not self.wait_for_restart(again):
+                return
+
+    def watch_attempt(self) -> None:
+        """The duties, in order, until the keeper is gone and with it the job."""
+        assert self.kept is not None
+        begun = time.monotonic()
+        with self._pidfd(self.kept.keeper) as pidfd:
+            while not self.is_over():
+                self.write_pending()
+                self.answer_requests()
+                self.climb_the_ladder()
+                self.renew_lease()
+                change = self.watch.look()
+                if change is not None:
+                    self.note(change, silent_s=round(self.watch.quiet_s, 1))
+                brisk = time.monotonic() - begun < _BRISK_FOR_S
+                self.sleep(_BRISK_TICK_S if brisk else _TICK_S, pidfd)
+        self.watch.look()
+
+    def is_over(self) -> bool:
+        """Whether the attempt has ended. A job that lost its keeper is waited for by us."""
+        assert self.kept is not None
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.kept.keeper.pid, os.WNOHANG)
+        if self.kept.keeper.look() == ALIVE:
+            return False
+        ended = files.read_json(self.run.exit_json) or {}
+        if ended.get("attempt") == self.attempt:
+            return True
+        # The keeper was killed. We are a subreaper: if we started it, its child is ours now.
+        status: int | None = None
+        with contextlib.suppress(ChildProcessError):
+            pid, status_seen = os.waitpid(self.kept.job.pid, os.WNOHANG)
+            if pid:
+                status = status_seen
+        if status is not None:
+            ran_s = self.watch.elapsed_s()
+            keeper.write_exit(self.run, self.attempt, status, ran_s=ran_s, max_rss_kib=None)
+            return True
+        return self.kept.job.look() != ALIVE
+
+    def end_of_attempt(self) -> ending.End:
+        """Ends what the job left behind, and reads how it ended."""
+        self.end_leftovers()
+        ended = files.read_json(self.run.exit_json) or {}
+        events = read(self.run.dir, "events").records + self._pending
+        end = ending.end_from_disk(self.run, self.attempt, ended, events)
+        self.stop = None
+        # Only of a Python program can it be said that it should have trained.
+        is_python = self.launch.entry.endswith(".py")
+        return replace(end, steps_seen=self.watch.steps_seen if is_python else None)
+
+    def close(self, end: ending.End, cause: Cause) -> None:
+        """The run's final end."""
+        self.insist(lambda: ending.close(self.run, self.pen, end, cause))
+        self.watch.close()
+        if self._describer is not None:
+            process.kill_all({self._describer})
+
+    def what_follows(self, end: ending.End, cause: Cause) -> Restart | None:
+        """The next attempt, or None if this was the last one."""
+        if end.stop_asked or self.terminating or not (cause.failed or end.lost):
+            return None
+        self.failures.append(cause.to_json())
+        follows = decide(
+            self.launch.restart, self.failures, code_changed=bool(self.launch.changed())
+        )
+        if isinstance(follows, Restart):
+            return follows
+        if self.launch.restart:
+            self.note("RestartRefused", why=follows)
+        return None
+
+    def wait_for_restart(self, again: Restart) -> bool:
+        """Waits out the backoff and starts the next attempt; False if the run ended instead."""
+        line = f"[RESTART] attempt {self.attempt + 1} in {again.in_s:.0f} s"
+        self.insist(lambda: ending.write_log_line(self.run, line))
+        until = time.monotonic() + again.in_s
+        while time.monotonic() < until and self.stop is None and not self.terminating:
+            self.write_pending()
+            self.renew_lease()
+            self.sleep(min(_BRISK_TICK_S, max(0.0, until - time.monotonic())), None)
+            self.answer_requests()
+        if self.stop is None and not self.terminating:
+            try:
+                self.start(resumed=True)
+            except OSError:
+                self.insist(self.write_lost_attempt)
+                return False
+            return True
+        nothing = ending.oom_kills_since(None)
+        end = ending.End(self.attempt, None, None, 0.0, None, self.stop is not None, nothing)
+        self.close(end, ending.cause_of(self.run, end, launch=self.launch))
+        return False
+
+    # ── duties ──────────────────────────────────────────────────────────────────────────
+
+    def note(self, event: str, **fields: Any) -> None:
+        """Writes an event; on a full disk, as soon as there is room."""
+        self.note_event({"_event": event, **fields})
+
+    def note_event(self, record: dict[str, Any]) -> None:
+        """Writes an event from its fields."""
+        self._pending.append({**record, "_attempt": self.attempt})
+        self.write_pending()
+
+    def write_pending(self) -> None:
+        """Writes what could not be written before, in order."""
+        with contextlib.suppress(OSError):  # still no room: at the next tick
+            while self._pending:
+                self.pen.append(self._pending[0])
+                del self._pending[0]
+
+    def insist(self, write: Any) -> None:
+        """Repeats a write until the disk takes it, or the run's folder is gone."""
+        while os.path.isdir(self.run.dir):
+            try:
+                self.write_pending()
+                if not self._pending:
+                    write()
+                    return
+            except OSError:
+                pass
+            self.renew_lease()
+            self.sleep(_BRISK_TICK_S, None)
+
+    def renew_lease(self) -> None:
+        """Gives the sign of life."""
+        now = time.monotonic()
+        if self._lease_at and now - self._lease_at < LEASE_EVERY_S:
+            return
+        me = Identity.of()
+        said = {
+            "generation": self.generation,
+            "supervisor": me.to_json() if me else None,
+            "renewed_us": time.time_ns() // 1000,
+        }
+        try:
+            files.replace(self.run.lease, files.to_json(said), sync=False)
+        except OSError:
+            return  # a full disk: at the next tick
+        self._lease_at = now
+
+    def answer_requests(self) -> None:
+        """Reads control/. The request is deleted once its event is on disk."""
+        for path in self.requests():
+            said = files.read_json(path) or {}
+            if said.get("verb") == "stop":
+                grace = said.get("grace_s")
+                asked = _Stop(
+                    by=str(said.get("by", "")),
+                    now=said.get("now") is True,
+                    grace_s=float(grace) if isinstance(grace, (int, float)) else DEFAULT_GRACE_S,
+                )
+                self.note("Stopping", by=asked.by, now=asked.now)
+                if self.stop is None or asked.now:
+                    self.stop = asked
+            if not self._pending:
+                files.discard(path)
+
+    def requests(self) -> list[str]:
+        """The requests that wait, oldest first."""
+        try:
+            names = sorted(os.listdir(self.run.control))
+        except OSError:
+            return []
+        return [os.path.join(self.run.control, name) for name in names if name.endswith(".json")]
+
+    def clear_requests(self) -> None:
+        """Drops requests that were meant for an earlier attempt."""
+        for path in self.requests():
+            files.discard(path)
+
+    def climb_the_ladder(self) -> None:
+        """SIGINT as Ctrl-C would send it, later SIGTERM, at last SIGKILL to the whole tree."""
+        stop, now = self.stop, time.monotonic()
+        if stop is None or now < stop.next_at:
+            return
+        assert self.kept is not None
+        job = self.kept.job.pid
+        if stop.now or stop.step == 2:
+            process.kill_all(self.everyone())
+            stop.step, stop.next_at = 2, now + 0.2
+        elif stop.step == 0:
+            process.send_group(job, signal.SIGINT)
+            stop.step, stop.next_at = 1, now + stop.grace_s
+        else:
+            process.send_group(job, signal.SIGTERM)
+            for pid in self.everyone():
+                process.send(pid, signal.SIGTERM)
+            stop.step, stop.next_at = 2, now + _TERM_GRACE_S
+
+    def everyone(self) -> set[int]:
+        """Every living process of the job."""
+        assert self.kept is not None
+        roots = {identity.pid for identity in (self.kept.keeper, self.kept.job)
+                 if identity.look() == ALIVE}  # fmt: skip
+        return process.of_run(self.run.dir, roots)
+
+    def end_leftovers(self) -> None:
+        """Ends what is left of the job after its end, wherever it has gone."""
+        kill_at = time.monotonic() + _LEFTOVERS_GRACE_S
+        told: set[int] = set()
+        while True:
+            left = process.of_run(self.run.dir, {os.getpid()}) - self.own_children()
+            late = time.monotonic() > kill_at
+            if not left:
+                return
+            for pid in left if late else left - told:
+                with contextlib.suppress(PermissionError):
+                    process.send(pid, signal.SIGKILL if late else signal.SIGTERM)
+            told |= left
+            self._reap(left)
+            self.sleep(0.05, None)
+
+    def describe_machine(self) -> None:
+        """Asks what takes long, in a child: the job runs already and nobody waits for it."""
+        if os.path.exists(self.run.machine_json):
+            return
+        argv = [sys.executable, "-I", "-S", os.path.dirname(__file__), "describe", self.run.dir]
+        with contextlib.suppress(OSError):  # no process left to be had: the run goes on without
+            self._describer = os.posix_spawn(sys.executable, argv, dict(os.environ))
+
+    def own_children(self) -> set[int]:
+        """Children of this process that are not the job's."""
+        pids = self.watch.own_children()
+        return pids if self._describer is None else pids | {self._describer}
+
+    def _reap(self, pids: set[int]) -> None:
+        for pid in pids:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+    def sleep(self, seconds: float, pidfd: int | None) -> None:
+        """Sleeps until a signal, a request, the keeper's end, or the time is over."""
+        stop = self.stop
+        if stop is not None:
+            seconds = min(seconds, max(0.02, stop.next_at - time.monotonic()))
+        waiting = [self._wake_read] if pidfd is None else [self._wake_read, pidfd]
+        with contextlib.suppress(InterruptedError):
+            select.select(waiting, [], [], seconds)
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
+
+    @contextlib.contextmanager
+    def _pidfd(self, identity: Identity) -> Any:
+        """A descriptor that becomes readable when the process ends, where the kernel has those."""
+        fd = None
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                fd = os.pidfd_open(identity.pid)
+        try:
+            yield fd
+        finally:
+            if fd is not None:
+                os.close(fd)
+
+
+def main(argv: list[str]) -> int:
+    """The process: claims the run, says on ``READY_FD`` what came of it, then serves."""
+    if argv[0] == "describe":
+        from overnight.supervisor import machine
+
+        run = RunPaths(argv[1])
+        machine.describe(run, Launch.read(run))
+        return 0
+    verb, ready_fd, run_dir = argv[0], int(argv[1]), argv[2]
+    os.set_inheritable(ready_fd, False)
+    process.set_name("ov-supervisor")
+    process.become_subreaper()
+    os.umask(0o077)
+    run = RunPaths(run_dir)
+    generation = take(run, force=verb == "resume")
+    if generation is None:
+        return _answer(ready_fd, {"started": False, "why": "taken"})
+    supervisor = Supervisor(run, generation)
+    try:
+        if verb == "adopt":
+            supervisor.adopt()
+        elif verb == "resume":
+            supervisor.resume()
+        else:
+            supervisor.note("Queued", host=here()[3])
+            supervisor.start(resumed=False)
+    except OSError as error:
+        said = {"started": False, "errno": error.errno, "file": str(error.filename or "")}
+        return _answer(ready_fd, said)
+    assert supervisor.kept is not None
+    _answer(ready_fd, {"started": True, "job_pid": supervisor.kept.job.pid})
+    # The terminal has its answer; from here on nothing holds on to it.
+    supervisor.serve()
+    newest, _ = holder(run)
+    return 0 if newest == generation else 1
+
+
+def _answer(fd: int, said: Mapping[str, Any]) -> int:
+    with contextlib.suppress(OSError):  # whoever asked is gone
+        os.write(fd, json.dumps(said).encode() + b"\n")
+    os.close(fd)
+    return 0 if said["started"] else 1

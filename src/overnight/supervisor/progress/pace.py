@@ -1,0 +1,172 @@
+"""How long a unit of work takes, learnt from when units were seen to be done.
+
+A pace does not care what its unit is: an epoch, a training step, a fold. It keeps a few dozen
+segments (seconds, units), so a year-long run costs what a minute does. Units that appear at the
+same moment, because the log is looked at every few seconds only, are one segment: nothing is ever
+measured as having taken no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite, sqrt
+
+# Enough for quartiles of the recent half; small enough that a snapshot stays under 2 kB.
+_MAX_SEGMENTS = 48
+# Unit costs are taken from the newest half of the work, but from at least this many units.
+_RECENT_UNITS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCost:
+    """Seconds per unit: the quartiles, the hull of mean and median, and how it was learnt.
+
+    Attributes:
+        low: A unit is unlikely to be cheaper on average, in seconds.
+        mid: The weighted median, in seconds.
+        high: A unit is unlikely to be dearer on average, in seconds.
+        gap_s: The usual time between two sightings; silence up to this is no news.
+    """
+
+    low: float
+    mid: float
+    high: float
+    gap_s: float
+
+
+class Pace:
+    """The recent cost of a unit, from growing counts and the times they were seen at."""
+
+    __slots__ = ("_last", "_segments")
+
+    def __init__(self) -> None:
+        self._segments: list[tuple[float, float]] = []
+        self._last: tuple[float, float] | None = None
+
+    @property
+    def last(self) -> tuple[float, float] | None:
+        """When the newest count was seen, and the count."""
+        return self._last
+
+    @property
+    def units(self) -> float:
+        """Units whose time is known."""
+        return sum(units for _, units in self._segments)
+
+    @property
+    def seconds(self) -> float:
+        """Time those units took."""
+        return sum(seconds for seconds, _ in self._segments)
+
+    def add(self, now_s: float, done: float) -> None:
+        """Note that ``done`` units are done; a count that did not grow is no news."""
+        if self._last is None:
+            self._last = (now_s, done)
+            return
+        then_s, before = self._last
+        if done <= before:
+            return
+        if now_s <= then_s:
+            self._last = (then_s, done)
+            if self._segments:
+                seconds, units = self._segments[-1]
+                self._segments[-1] = (seconds, units + done - before)
+            return
+        self._last = (now_s, done)
+        self._segments.append((now_s - then_s, done - before))
+        if len(self._segments) > _MAX_SEGMENTS:
+            self._thin()
+
+    def pause(self) -> None:
+        """Forget where the count stood, keep what a unit costs: the count begins anew."""
+        self._last = None
+
+    def shift(self, units: float) -> None:
+        """Move the count itself, where it turns out to have been read one off."""
+        if self._last is not None:
+            self._last = (self._last[0], self._last[1] + units)
+
+    def _thin(self) -> None:
+        """Join pairs in the older half; the first stays alone, as it is the slow one."""
+        old = self._segments[1 : _MAX_SEGMENTS // 2 + 1]
+        joined = [(a[0] + b[0], a[1] + b[1]) for a, b in zip(old[::2], old[1::2], strict=True)]
+        self._segments = [self._segments[0], *joined, *self._segments[_MAX_SEGMENTS // 2 + 1 :]]
+
+    def cost(self) -> UnitCost | None:
+        """What a unit costs by now, or None before any unit was timed."""
+        segments = self._segments
+        if not segments:
+            return None
+        if len(segments) > 1:
+            segments = segments[1:]  # the first holds the start: compilation, caches, downloads
+        wanted = max(_RECENT_UNITS, sum(units for _, units in segments) / 2)
+        recent: list[tuple[float, float]] = []
+        for seconds, units in reversed(segments):
+            recent.append((seconds / units, units))
+            wanted -= units
+            if wanted <= 0:
+                break
+        recent.sort()
+        weight = sum(units for _, units in recent)
+        mean = sum(each * units for each, units in recent) / weight
+        median = _quantile(recent, 0.5 * weight)
+        gaps = sorted(seconds for seconds, _ in segments)
+        # A quarter for a single segment, 10 % for a couple of dozen: what such runs were seen to
+        # wander by. The quartiles alone would promise more than a few epochs can tell.
+        slack = 0.05 + 0.25 / sqrt(len(recent))
+        return UnitCost(
+            low=min(_quantile(recent, 0.25 * weight), mean, median) * (1 - slack),
+            mid=median,
+            high=max(_quantile(recent, 0.75 * weight), mean, median) * (1 + slack),
+            gap_s=gaps[3 * (len(gaps) - 1) // 4],
+        )
+
+    def remaining(self, left: tuple[float, float], now_s: float) -> tuple[float, float] | None:
+        """Seconds that ``left`` units (fewest, most; counted from the last sighting) still take."""
+        cost = self.cost()
+        if cost is None:
+            return None
+        since_s = 0.0 if self._last is None else max(0.0, now_s - self._last[0])
+        usual_s = min(since_s, max(cost.gap_s, cost.high))
+        # Silence beyond the usual (a long evaluation, a stall) is expected to last as long again.
+        overdue_s = since_s - usual_s
+        low = max(0.0, left[0] * cost.low - usual_s)
+        high = max(0.0, left[1] * cost.high - usual_s) + overdue_s
+        return low, max(low, high)
+
+    def dump(self) -> dict[str, object]:
+        """The state, ready for JSON."""
+        return {"segments": [list(each) for each in self._segments], "last": self._last}
+
+    @classmethod
+    def load(cls, data: object) -> Pace:
+        """The pace ``dump`` described; what cannot be read is left out."""
+        pace = cls()
+        if not isinstance(data, Mapping):
+            return pace
+        pace._last = number_pair(data.get("last"))
+        segments = data.get("segments")
+        if isinstance(segments, Iterable) and not isinstance(segments, str | bytes):
+            pairs = [number_pair(each) for each in segments]
+            pace._segments = [each for each in pairs if each and min(each) > 0][-_MAX_SEGMENTS:]
+        return pace
+
+
+def number_pair(value: object) -> tuple[float, float] | None:
+    """Two finite numbers out of JSON, or None."""
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return None
+    first, second = value
+    if not isinstance(first, int | float) or not isinstance(second, int | float):
+        return None
+    pair = float(first), float(second)
+    return pair if all(map(isfinite, pair)) else None
+
+
+def _quantile(sorted_costs: list[tuple[float, float]], at_weight: float) -> float:
+    for cost, weight in sorted_costs:
+        at_weight -= weight
+        if at_weight <= 0:
+            return cost
+    return sorted_costs[-1][0]
