@@ -36,11 +36,11 @@ __all__ = ["__version__", "checkpoint_dir", "figure", "init", "log", "progress"]
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError("module 'overnight' has no attribute %r" % name)
+        raise AttributeError(f"module 'overnight' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 
 
-def __dir__() -> "list[str]":
+def __dir__() -> list[str]:
     return __all__

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Dict
 
 VARIABLE = "OVERNIGHT_CRASH_AT"
 #: Every place there is → what stands on the disk if the process dies there.
@@ -27,7 +26,7 @@ POINTS = {
     "index.torn": "the first half of a line is in the user's index",
 }
 #: Name → how many more times it is reached before the process dies.
-_armed: Dict[str, int] = {}
+_armed: dict[str, int] = {}
 
 
 def reach(name: str) -> None:
@@ -50,9 +49,9 @@ def arm(name: str, nth: int = 1) -> None:
         ValueError: There is no such place, or ``nth`` is below 1.
     """
     if name not in POINTS:
-        raise ValueError("no crash point is called %r; there are %s" % (name, ", ".join(POINTS)))
+        raise ValueError(f"no crash point is called {name!r}; there are {', '.join(POINTS)}")
     if nth < 1:
-        raise ValueError("a crash point is reached for the first time at 1, not at %d" % nth)
+        raise ValueError(f"a crash point is reached for the first time at 1, not at {nth}")
     _armed[name] = nth
 
 

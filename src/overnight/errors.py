@@ -7,6 +7,7 @@
     │   ├── NotebookError     a notebook that cannot become a script
     │   ├── RunNotFound       no run, or several, of that name
     │   └── RunConflict       the run is in the wrong state for the verb
+    ├── UserErrors            several UserError at once
     └── LedgerError           a run folder that cannot be read or written
 
 An error is made from a key of the messages catalogue, so it reads in the reader's language. The
@@ -14,6 +15,8 @@ key ``K`` gives the first line, ``K.fix`` the last; ``where`` is the file, the l
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from overnight.messages import say
 
@@ -41,6 +44,14 @@ class UserError(OvernightError, ValueError):
     """Something the person can put right: a file, an option, a name, the machine."""
 
     exit_code = 2
+
+
+class UserErrors(Exception):  # noqa: N818 - it is not one error but all of them
+    """Every mistake of an input, so that it is put right in one go."""
+
+    def __init__(self, errors: Sequence[UserError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(error.what for error in errors))
 
 
 class NotebookError(UserError):

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "overnight"
 # What notebook/header/ holds is text of the converted script: its variables are the job's.
 PASTED = PACKAGE / "notebook" / "header"
-SOURCES = [path for path in sorted(PACKAGE.rglob("*.py")) if PASTED not in path.parents]
+SOURCES = sorted({*PACKAGE.rglob("*.py")} - {*PASTED.glob("[a-z]*.py")})
 TEMPLATE = (ROOT / ".env.template").read_text(encoding="utf-8")
 NAMED = re.findall(r"^# ?([A-Z][A-Z0-9_]+)=", TEMPLATE, re.M)
 
@@ -25,9 +25,10 @@ NOT_OURS = re.compile(
     | LANG | LC_[A-Z]+ | XDG_[A-Z_]+ | LOCALAPPDATA | APPDATA | USERPROFILE | NO_COLOR
     | VIRTUAL_ENV | CONDA_[A-Z_]+ | PYENV_[A-Z]+ | PYTHON[A-Z]*               # the job's Python
     | SSH_[A-Z]+ | TMUX | STY | DISPLAY | DBUS_[A-Z_]+ | INVOCATION_ID        # the login
-    | COLAB_[A-Z_]+ | KAGGLE_[A-Z_]+ | container | KUBERNETES_[A-Z_]+ | WSL_[A-Z_]+    # the place
+    | (COLAB|KAGGLE|KUBERNETES|WSL|JUPYTERHUB|SINGULARITY|APPTAINER)_[A-Z_]+    # the place
+    | container | CODESPACES | JUPYTER_[A-Z_]+ | _[A-Z_]+       # _NAME: between two programs
     | (LOCAL_|NODE_|GLOBAL_)?RANK | WORLD_SIZE | [A-Z]+_PROCID | OMPI_[A-Z_]+ | PMI_[A-Z]+
-    | CUDA_[A-Z_]+ | NVIDIA_[A-Z_]+ | MPLBACKEND | TQDM_[A-Z]+ | TTY_[A-Z]+   # the job's own
+    | CUDA_[A-Z_]+ | NVIDIA_[A-Z_]+ | HF_HOME | MPLBACKEND | TQDM_[A-Z]+ | TTY_[A-Z]+  # the job
     """,
     re.VERBOSE,
 )

@@ -12,7 +12,8 @@ import os
 import sys
 import time
 from _thread import get_ident
-from typing import Any, Dict, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any
 
 from overnight import crashpoint
 
@@ -26,7 +27,7 @@ def replace(path: str, data: bytes, *, mode: int = 0o600, sync: bool = True) -> 
         OSError: The disk is full, the folder is gone …; ``path`` is as it was.
     """
     aside = _aside(path)
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), mode)
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), mode)
     try:
         try:
             crashpoint.tear("replace.torn", fd, data)
@@ -61,8 +62,8 @@ def rename(source: str, target: str) -> None:
 
 
 def _aside(path: str) -> str:
-    """A name beside ``path`` that no other living process or thread of this machine uses."""
-    return "%s.%d.%d.tmp" % (path, os.getpid(), get_ident())
+    """A name beside ``path`` that no other process, thread or machine is using."""
+    return f"{path}.{os.getpid()}.{get_ident():x}.{time.monotonic_ns()}.tmp"
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -82,7 +83,7 @@ def create_once(path: str, data: bytes, *, mode: int = 0o600) -> bool:
     has no hard links the name is created exclusively and then filled.
     """
     aside = _aside(path)
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), mode)
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), mode)
     try:
         try:
             write_all(fd, data)
@@ -125,7 +126,7 @@ def discard(path: str) -> None:
         return
 
 
-def read_json(path: str) -> Optional[Dict[str, Any]]:
+def read_json(path: str) -> dict[str, Any] | None:
     """The JSON object in ``path``; None if there is no such file, or no object in it."""
     try:
         with open(path, "rb") as file:

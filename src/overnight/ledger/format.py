@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional
+from typing import Any
 
 SCHEMA_VERSION = 1
 #: Size at which a file is left alone and its next segment begun.
@@ -13,6 +14,8 @@ SEGMENT_BYTES = 64 * 1024 * 1024
 #: A longer line cannot be one of ours: readers drop it instead of holding it, writers refuse it.
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
+#: The year 9999, where Python's calendar ends.
+_MAX_TIME_US = 253_402_300_799_000_000
 #: Nobody writes so many records: a larger ``_seq`` is garbage.
 _MAX_SEQ = 2**63 - 1
 #: Python reads no integer of more than 4,300 digits (its guard against quadratic time).
@@ -35,8 +38,8 @@ _encode_strict = json.JSONEncoder(
 class Scope:
     """Which part of a run a row belongs to."""
 
-    fold: Optional[int] = None
-    trial: Optional[int] = None
+    fold: int | None = None
+    trial: int | None = None
     stage: str = "train"
 
 
@@ -51,8 +54,8 @@ class Row:
     attempt: int
     kind: str
     scope: Scope
-    step: Optional[int]
-    epoch: Optional[int]
+    step: int | None
+    epoch: int | None
     values: Mapping[str, float]
 
 
@@ -75,10 +78,10 @@ def number(value: Any) -> float:
 
 
 def _spell(value: Any, depth: int = 0) -> Any:
-    """JSON's nearest word for ``value``: non-finite floats by name, anything strange by its text."""
+    """JSON's nearest word for ``value``: NaN and infinities by name, strange things by text."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > _MAX_INT_BITS:
+    if isinstance(value, int) and value.bit_length() > _MAX_INT_BITS:
         return "Infinity" if value > 0 else "-Infinity"
     if value is None or isinstance(value, (bool, int, float)):
         return value
@@ -100,7 +103,7 @@ def _text(value: Any) -> str:
     try:
         return str(value).encode("utf-8", "replace").decode("utf-8")
     except Exception:  # see _spell()
-        return "<%s>" % type(value).__name__
+        return f"<{type(value).__name__}>"
 
 
 def encode(record: Mapping[str, Any]) -> bytes:
@@ -111,7 +114,7 @@ def encode(record: Mapping[str, Any]) -> bytes:
         return _encode_strict(_spell(record)).encode() + b"\n"
 
 
-def decode(line: bytes) -> Optional[Dict[str, Any]]:
+def decode(line: bytes) -> dict[str, Any] | None:
     """The record of a line, or None if the line is broken."""
     if len(line) > MAX_LINE_BYTES:
         return None
@@ -127,13 +130,18 @@ def decode(line: bytes) -> Optional[Dict[str, Any]]:
     return record if type(seq) is int and 0 <= seq <= _MAX_SEQ else None
 
 
-def _integer(value: Any) -> Optional[int]:
+def time_us(value: Any) -> int | None:
+    """``value`` if it is a time that a calendar can show (1970 to 9999), in microseconds."""
+    return value if type(value) is int and 0 <= value <= _MAX_TIME_US else None
+
+
+def _integer(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def row(record: Mapping[str, Any], *, file: str, segment: int) -> Row:
     """A metrics record as a row. What is no number is left out; axes of a wrong type are None."""
-    values: Dict[str, float] = {}
+    values: dict[str, float] = {}
     for key, value in record.items():
         if key[:1] == "_" or key in AXES:
             continue
@@ -150,7 +158,7 @@ def row(record: Mapping[str, Any], *, file: str, segment: int) -> Row:
         file=file,
         segment=segment,
         seq=record["_seq"],
-        t_us=_integer(record.get("_t")) or 0,
+        t_us=time_us(record.get("_t")) or 0,
         attempt=_integer(record.get("_attempt")) or 0,
         kind=kind if kind in (STEP, EPOCH, SUMMARY) else STEP,
         scope=Scope(

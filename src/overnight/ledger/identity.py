@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any, Dict, Mapping, Optional
+from typing import Any
+
+#: The largest number a process can have anywhere (Linux: 2^22; Windows: 32 bits).
+_MAX_PID = 2**32 - 1
 
 ALIVE, GONE, CANNOT_TELL = "alive", "gone", "cannot tell"
 
@@ -24,7 +28,7 @@ class Identity:
     host: str
 
     @classmethod
-    def of(cls, pid: Optional[int] = None) -> Optional[Identity]:
+    def of(cls, pid: int | None = None) -> Identity | None:
         """The identity of a process of this machine (this one by default); None if it is gone."""
         pid = os.getpid() if pid is None else pid
         ticks = start_ticks(pid)
@@ -34,23 +38,20 @@ class Identity:
         return cls(machine, boot, pidns, pid, ticks, host)
 
     @classmethod
-    def from_json(cls, value: Any) -> Optional[Identity]:
+    def from_json(cls, value: Any) -> Identity | None:
         """The identity in a JSON object; None if it does not hold one."""
         if not isinstance(value, Mapping):
             return None
-        try:
-            return cls(
-                str(value["machine"]),
-                str(value["boot"]),
-                str(value["pidns"]),
-                int(value["pid"]),
-                int(value["start_ticks"]),
-                str(value["host"]),
-            )
-        except (KeyError, TypeError, ValueError):
+        pid, ticks = value.get("pid"), value.get("start_ticks")
+        texts = [value.get(key) for key in ("machine", "boot", "pidns", "host")]
+        if type(pid) is not int or type(ticks) is not int or not 0 < pid <= _MAX_PID:
             return None
+        if not all(isinstance(text, str) for text in texts):
+            return None
+        machine, boot, pidns, host = map(str, texts)
+        return cls(machine, boot, pidns, pid, ticks, host)
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The identity as JSON values."""
         return asdict(self)
 
@@ -75,17 +76,23 @@ class Identity:
         return self.machine == machine and self.boot != boot
 
 
-def start_ticks(pid: int) -> Optional[int]:
+def start_ticks(pid: int) -> int | None:
     """When a process started, in clock ticks since boot; None if it is gone or a zombie."""
-    if sys.platform == "linux":
-        try:
-            with open("/proc/%d/stat" % pid, "rb") as file:
-                text = file.read()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        # The command's name stands in brackets and may hold brackets and spaces itself.
-        fields = text[text.rindex(b")") + 2 :].split()
-        return None if fields[0] in (b"Z", b"X") else int(fields[19])
+    return _ticks_from_proc(pid) if sys.platform == "linux" else _ticks_from_psutil(pid)
+
+
+def _ticks_from_proc(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The command's name stands in brackets and may hold brackets and spaces itself.
+    fields = text[text.rindex(b")") + 2 :].split()
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def _ticks_from_psutil(pid: int) -> int | None:
     import psutil
 
     try:
@@ -98,23 +105,29 @@ def start_ticks(pid: int) -> Optional[int]:
 
 
 @lru_cache(maxsize=1)
-def here() -> "tuple[str, str, str, str]":
+def here() -> tuple[str, str, str, str]:
     """This machine's id, its boot's id, this process's pid namespace, and the host's name."""
+    machine, boot, pidns = _here_from_proc() if sys.platform == "linux" else _here_from_psutil()
     host = socket.gethostname()
-    if sys.platform == "linux":
-        machine = _first_line("/etc/machine-id") or _first_line("/var/lib/dbus/machine-id") or host
-        boot = _first_line("/proc/sys/kernel/random/boot_id") or ""
-        try:
-            pidns = os.readlink("/proc/self/ns/pid")
-        except OSError:
-            pidns = ""
-        return machine, boot, pidns, host
+    return machine or host, boot, pidns, host
+
+
+def _here_from_proc() -> tuple[str, str, str]:
+    try:
+        pidns = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        pidns = ""
+    machine = _first_line("/etc/machine-id") or _first_line("/var/lib/dbus/machine-id")
+    return machine, _first_line("/proc/sys/kernel/random/boot_id"), pidns
+
+
+def _here_from_psutil() -> tuple[str, str, str]:
     import uuid
 
     import psutil
 
     # Boot time is only known to about a second: rounded, so that it compares equal.
-    return "%x" % uuid.getnode(), str(round(psutil.boot_time() / 10)), "", host
+    return f"{uuid.getnode():x}", str(round(psutil.boot_time() / 10)), ""
 
 
 def _first_line(path: str) -> str:

@@ -1,20 +1,24 @@
 """The user's list of runs, over all roots: append-only, one file per machine.
 
 ``ls`` of ten thousand runs may not open ten thousand files: the index says where each run lies
-and, once it has ended for good, how. Only runs without such an end are looked at themselves. A home folder on a network disk is shared by
-machines whose appends do not mix, hence a file per machine; readers take them all.
+and, once it has ended for good, how. Only runs without such an end are looked at themselves. A home
+folder on a network disk is shared by machines whose appends do not mix, hence a file per machine;
+readers take them all.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import time
-from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from overnight.ledger.format import decode, encode
+from overnight import crashpoint
+from overnight.ledger.format import decode, encode, time_us
 from overnight.ledger.identity import here
 from overnight.ledger.paths import RunPaths, state_dir
 
@@ -28,7 +32,7 @@ class Entry:
     kind: str
     created_us: int
     #: The final state as state.py wrote it; None while the run may still change.
-    ended: Optional[Mapping[str, Any]]
+    ended: Mapping[str, Any] | None
 
 
 def _index_dir() -> str:
@@ -49,7 +53,9 @@ def _append(fields: Mapping[str, Any]) -> None:
             os.lseek(fd, size - 1, os.SEEK_SET)
             if os.read(fd, 1) != b"\n":
                 line = b"\n" + line
-        os.write(fd, line)
+        crashpoint.tear("index.torn", fd, line)
+        if os.write(fd, line) < len(line) - 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(fd)
 
@@ -82,20 +88,23 @@ def remove(run: RunPaths) -> None:
     _append({"_event": "Removed", "dir": run.dir})
 
 
-def entries() -> List[Entry]:
+def entries() -> list[Entry]:
     """Every run the index knows, newest first. Broken lines are skipped."""
-    records: List[Dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     try:
         names = sorted(os.listdir(_index_dir()))
     except OSError:
         return []
     for name in names:
         if name.endswith(".jsonl"):
-            with open(os.path.join(_index_dir(), name), "rb") as file:
-                records.extend(_parse(file.read()))
+            try:
+                with open(os.path.join(_index_dir(), name), "rb") as file:
+                    records.extend(_parse(file.read()))
+            except IsADirectoryError:
+                continue
     if len(names) > 1:
-        records.sort(key=lambda record: record.get("_t", 0))
-    found: Dict[str, Entry] = {}
+        records.sort(key=lambda record: time_us(record.get("_t")) or 0)
+    found: dict[str, Entry] = {}
     for record in records:
         folder, event = record.get("dir"), record.get("_event")
         if not isinstance(folder, str):
@@ -105,22 +114,20 @@ def entries() -> List[Entry]:
                 RunPaths(folder),
                 str(record.get("name", "")),
                 str(record.get("kind", "")),
-                record["created_us"] if isinstance(record.get("created_us"), int) else 0,
+                time_us(record.get("created_us")) or 0,
                 None,
             )
         elif event == "Removed":
             found.pop(folder, None)
         elif folder in found and event in ("Ended", "Reopened"):
             state = record.get("state") if event == "Ended" else None
-            old = found[folder]
-            found[folder] = Entry(
-                old.run, old.name, old.kind, old.created_us, state if isinstance(state, dict) else None
-            )
+            ended = state if isinstance(state, dict) else None
+            found[folder] = replace(found[folder], ended=ended)
     # Created in the same microsecond is impossible on one machine; elsewhere the folder decides.
     return sorted(found.values(), key=lambda entry: (-entry.created_us, entry.run.dir))
 
 
-def _parse(data: bytes) -> List[Dict[str, Any]]:
+def _parse(data: bytes) -> list[dict[str, Any]]:
     """All records of an index file: in one go where no line is broken, else line by line."""
     lines = [line for line in data.split(b"\n") if line]
     try:

@@ -12,8 +12,10 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Set
+from threading import current_thread, main_thread
+from typing import Any, NoReturn
 
 from overnight.ledger import files, index
 from overnight.ledger.format import AXES, EPOCH, SCHEMA_VERSION, STEP, SUMMARY, number
@@ -35,33 +37,38 @@ class Job:
         self.attempt = attempt
         self.pid = os.getpid()
         identity = Identity.of()
-        claim = os.path.join(run.claims, "job.%d" % attempt)
+        claim = os.path.join(run.claims, f"job.{attempt}")
         mine = files.to_json(identity.to_json() if identity else {"pid": self.pid})
         first = files.create_once(claim, mine)
         if not first:
             held = Identity.from_json(files.read_json(claim))
             first = held is not None and held == identity
-        self.suffix = "" if first else ".p%d" % self.pid
-        self._pens: Dict[str, Pen] = {}
-        self._next_step: Optional[int] = None
+        self.suffix = "" if first else f".p{self.pid}"
+        self._pens: dict[str, Pen] = {}
+        self._next_step: int | None = None
         self._progress_at = 0.0
 
     def pen(self, base: str) -> Pen:
         """The pen of ``metrics``, ``job`` or ``media``."""
-        if base not in self._pens:
-            self._pens[base] = Pen(self.run.dir, base + self.suffix, attempt=self.attempt)
-        return self._pens[base]
+        pen = self._pens.get(base)
+        if pen is None:
+            mine = Pen(self.run.dir, base + self.suffix, attempt=self.attempt)
+            # Two threads may both come here first; one pen is kept, and the other wrote nothing.
+            pen = self._pens.setdefault(base, mine)
+            if pen is not mine:
+                mine.close()
+        return pen
 
     def metrics(
         self,
         kind: str,
         values: Mapping[str, Any],
-        step: Optional[int],
-        epoch: Optional[int],
-        fold: Optional[int],
+        step: int | None,
+        epoch: int | None,
+        fold: int | None,
     ) -> None:
         """Writes one metrics row."""
-        record: Dict[str, Any] = {"_kind": kind}
+        record: dict[str, Any] = {"_kind": kind}
         if fold is not None:
             record["fold"] = fold
         if kind == STEP:
@@ -92,7 +99,7 @@ class Job:
         """Writes one of the job's own events."""
         self.pen("job").append({"_event": name, **fields})
 
-    def progress(self, done: float, total: Optional[float], unit: str) -> None:
+    def progress(self, done: float, total: float | None, unit: str) -> None:
         """Writes how far the job is, at most once a second; the last step is always written."""
         now = time.monotonic()
         if now - self._progress_at < _PROGRESS_EVERY_S and done != total:
@@ -100,13 +107,13 @@ class Job:
         self._progress_at = now
         self.event("Progress", {"done": done, "total": total, "unit": unit})
 
-    def figure(self, figure: Any, key: str, step: Optional[int]) -> str:
+    def figure(self, figure: Any, key: str, step: int | None) -> str:
         """Stores a picture under media/ and notes it."""
         os.makedirs(self.run.media, mode=0o700, exist_ok=True)
         source = os.fspath(figure) if isinstance(figure, (str, os.PathLike)) else None
         suffix = os.path.splitext(str(source))[1].lower() if source else ".png"
         pen = self.pen("media")
-        name = "%s%s_%06d%s" % (name_from(key + "."), self.suffix, pen.next_seq, suffix or ".png")
+        name = f"{name_from(key + '.')}{self.suffix}_{pen.next_seq:06d}{suffix or '.png'}"
         path = os.path.join(self.run.media, name)
         if source is not None:
             shutil.copyfile(source, path)
@@ -114,51 +121,71 @@ class Job:
             figure.savefig(path, bbox_inches="tight")
         with open(path, "rb") as file:
             digest = hashlib.sha256(file.read()).hexdigest()
-        record = {"_kind": "figure", "key": key, "path": "media/" + name, "sha256": digest}
+        record: dict[str, Any] = {"_kind": "figure", "key": key}
+        record.update(path="media/" + name, sha256=digest)
         if step is not None:
-            record["step"] = step
+            record["step"] = _whole("step", step)
         pen.append(record)
         return path
 
 
-_job: Optional[Job] = None
-_said: Set[str] = set()
+_job: Job | None = None
+#: Jobs by process number: threads that come here first at once agree on one.
+_jobs: dict[int, Job] = {}
+_said: set[str] = set()
+#: Whoever has not been heard after so many complaints will not be heard.
+_SAID_AT_MOST = 20
 
 
 def _silent() -> bool:
     for name in _RANK_VARIABLES:
         value = os.environ.get(name, "")
-        if value.isdigit() and int(value) > 0:
+        if value.strip("0") and value.isascii() and value.isdigit():
             return True
     return False
 
 
-def _say_once(what: str) -> None:
-    if what not in _said:
-        _said.add(what)
-        try:
-            sys.stderr.write("overnight: " + what + "\n")
-        except (OSError, ValueError, AttributeError):
-            return  # a closed stderr must not end a training
+def _say_once(what: str, error: object = "") -> None:
+    """Tells on stderr, once, that ``what`` happened; ``error`` is how it went the first time."""
+    if what in _said or len(_said) >= _SAID_AT_MOST:
+        return
+    _said.add(what)
+    try:
+        if isinstance(error, BaseException):
+            kind = "" if isinstance(error, OSError) else type(error).__name__ + ": "
+            what = f"{what} ({kind}{error})"
+        sys.stderr.write("overnight: " + what + "\n")
+    except Exception:
+        return  # a closed stderr, or an error that cannot be printed, must not end a training
 
 
-def _current() -> Optional[Job]:
+def _current() -> Job | None:
     """This process's pens, opened from the environment the supervisor gave; None without a run."""
     global _job
     if _job is not None and _job.pid == os.getpid():
         return _job
     if _job is not None:  # a forked child of the process that opened the run
-        _job = Job(_job.run, _job.attempt)
-        return _job
-    folder = os.environ.get("OVERNIGHT_RUN_DIR")
-    if not folder or not os.path.isdir(folder):
-        return None
-    attempt = os.environ.get("OVERNIGHT_ATTEMPT", "0")
-    _job = Job(RunPaths(folder), int(attempt) if attempt.isdigit() else 0)
+        run, attempt = _job.run, _job.attempt
+    else:
+        given = _given_run()
+        if given is None:
+            return None
+        run, attempt = given, _number_of(os.environ.get("OVERNIGHT_ATTEMPT", ""))
+    _job = _jobs.setdefault(os.getpid(), Job(run, attempt))
     return _job
 
 
-def init(name: Optional[str] = None, *, root: Optional[str] = None, **labels: Any) -> Optional[Path]:
+def _given_run() -> RunPaths | None:
+    """The run that the supervisor gave this job."""
+    folder = os.environ.get("OVERNIGHT_RUN_DIR")
+    return RunPaths(folder) if folder and os.path.isdir(folder) else None
+
+
+def _number_of(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def init(name: str | None = None, *, root: str | None = None, **labels: Any) -> Path | None:
     """Opens a run for this process, where none is open, and gives its folder.
 
     Under ``overnight run`` the run is open already and this does nothing. On its own it makes a
@@ -173,22 +200,22 @@ def init(name: Optional[str] = None, *, root: Optional[str] = None, **labels: An
         The run's folder, or None where none could be opened (said once on stderr).
     """
     global _job
-    if _silent():
-        return None
     try:
+        if _silent():
+            return None
         job = _current()
         if job is None:
-            job = _job = _open_alone(name, root, labels)
-    except (OSError, ValueError) as error:
-        _say_once("no run could be opened: %s" % error)
+            job = _job = _jobs[os.getpid()] = _open_alone(name, root, labels)
+        return Path(job.run.dir)
+    except Exception as error:  # see log()
+        _say_once("no run could be opened", error)
         return None
-    return Path(job.run.dir)
 
 
-def _open_alone(name: Optional[str], root: Optional[str], labels: Mapping[str, Any]) -> Job:
+def _open_alone(name: str | None, root: str | None, labels: Mapping[str, Any]) -> Job:
     script = sys.argv[0] if sys.argv and sys.argv[0] not in ("", "-c") else ""
     if name is not None and name_problem(name):
-        raise ValueError("%r cannot name a run" % name)
+        raise ValueError(f"{name!r} cannot name a run")
     start = os.path.dirname(os.path.abspath(script)) if script else os.getcwd()
     run = create_run(find_root(start, root), "run", name or name_from(script))
     created_us = time.time_ns() // 1000
@@ -210,21 +237,30 @@ def _open_alone(name: Optional[str], root: Optional[str], labels: Mapping[str, A
         "process": identity.to_json() if identity else None,
     }
     files.replace(run.run_json, files.to_json(info))
-    index.add(run, name=str(info["name"]), created_us=created_us)
+    try:
+        index.add(run, name=str(info["name"]), created_us=created_us)
+    except OSError as error:  # a home folder that cannot be written: the numbers are recorded
+        _say_once("the run is recorded, but `overnight ls` will not find it", error)
     begun = time.monotonic()
-    failed = []
-    previous_hook = sys.excepthook
+    codes = [0]
+    previous_hook, previous_exit = sys.excepthook, sys.exit
 
     def note_failure(*args: Any) -> None:
-        failed.append(True)
+        codes.append(1)
         previous_hook(*args)
+
+    def note_exit(status: Any = None, /) -> NoReturn:
+        # The hook is not called for it, and at the interpreter's end it is forgotten.
+        if current_thread() is main_thread():
+            codes.append(status & 0xFF if isinstance(status, int) else int(status is not None))
+        previous_exit(status)
 
     def note_end() -> None:
         if os.getpid() != job.pid:
             return
         end = {
             "attempt": 0,
-            "code": 1 if failed else 0,
+            "code": codes[-1],
             "signal": None,
             "ran_s": time.monotonic() - begun,
             "ended_us": time.time_ns() // 1000,
@@ -232,10 +268,10 @@ def _open_alone(name: Optional[str], root: Optional[str], labels: Mapping[str, A
         try:
             files.replace(run.exit_json, files.to_json(end))
         except OSError as error:
-            _say_once("the run's end could not be written: %s" % error)
+            _say_once("the run's end could not be written", error)
 
     job = Job(run, 0)
-    sys.excepthook = note_failure
+    sys.excepthook, sys.exit = note_failure, note_exit
     atexit.register(note_end)
     return job
 
@@ -243,9 +279,9 @@ def _open_alone(name: Optional[str], root: Optional[str], labels: Mapping[str, A
 def log(
     values: Mapping[str, Any],
     *,
-    step: Optional[int] = None,
-    epoch: Optional[int] = None,
-    fold: Optional[int] = None,
+    step: int | None = None,
+    epoch: int | None = None,
+    fold: int | None = None,
     summary: bool = False,
 ) -> None:
     """Records numbers: ``overnight.log({"loss": 0.31}, step=120)``.
@@ -269,50 +305,53 @@ def log(
             job = _current()
             if job is None:
                 return
-        plain = {}
+        axes: dict[str, Any] = {"step": step, "epoch": epoch, "fold": fold}
+        plain: dict[str, Any] = {}
         for key, value in values.items():
-            if type(value) is float or type(value) is int:
-                if key in AXES or key[:1] == "_":
-                    step, epoch, fold = _take_axis(key, value, step, epoch, fold)
-                else:
-                    plain[key] = value
+            if type(key) is not str or key in AXES or key[:1] == "_":
+                _take_strange(plain, axes, key, value)
+            elif type(value) is float or type(value) is int:
+                plain[key] = value
             else:
-                _take_strange(plain, key, value)
+                _take_strange(plain, axes, key, value)
+        for key, value in axes.items():
+            if value is not None and type(value) is not int:
+                axes[key] = _whole(key, value)
+        step, epoch = axes["step"], axes["epoch"]
         kind = SUMMARY if summary else (EPOCH if epoch is not None and step is None else STEP)
-        job.metrics(kind, plain, step, epoch, fold)
+        job.metrics(kind, plain, step, epoch, axes["fold"])
     except OSError as error:
-        _say_once("a row could not be written (%s); the training goes on" % error)
+        _say_once("a row could not be written; the training goes on", error)
     except Exception as error:  # whatever a value's own methods raise is not the job's business
-        _say_once("a row could not be recorded (%s: %s)" % (type(error).__name__, error))
+        _say_once("a row could not be recorded", error)
 
 
-def _take_axis(
-    key: str, value: float, step: Optional[int], epoch: Optional[int], fold: Optional[int]
-) -> "tuple[Optional[int], Optional[int], Optional[int]]":
-    """A value named like an axis is that axis, where the call did not name it itself."""
-    if key == "step" and step is None:
-        return int(value), epoch, fold
-    if key == "epoch" and epoch is None:
-        return step, int(value), fold
-    if key == "fold" and fold is None:
-        return step, epoch, int(value)
-    if key[:1] == "_":
-        _say_once("log: %r is left out; names that begin with _ are reserved" % key)
-    return step, epoch, fold
-
-
-def _take_strange(plain: Dict[str, Any], key: Any, value: Any) -> None:
-    key = str(key)
-    if key in AXES or key[:1] == "_":
-        _say_once("log: %r is left out; it is not a whole number" % key)
-        return
+def _take_strange(plain: dict[str, Any], axes: dict[str, Any], key: Any, value: Any) -> None:
+    """Takes a value that is no plain float or integer, or whose name is not free."""
     try:
-        plain[key] = number(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        _say_once("log: %r is left out (%s)" % (key, error))
+        key = str(key)
+        if key in axes:
+            # A value named like an axis is that axis, where the call did not name it itself.
+            if axes[key] is None:
+                axes[key] = value
+        elif key in AXES or key[:1] == "_":
+            _say_once(f"log: {key!r} is left out; the name is reserved")
+        else:
+            plain[key] = number(value)
+    except Exception as error:  # see log()
+        _say_once("log: %r is left out" % (key if isinstance(key, str) else type(key)), error)
 
 
-def progress(done: float, total: Optional[float] = None, *, unit: str = "step") -> None:
+def _whole(key: str, value: Any) -> int | None:
+    """An axis as an integer: 2.7 epochs are within epoch 2. None, said once, where it is none."""
+    try:
+        return int(number(value))
+    except Exception as error:  # see log()
+        _say_once(f"log: {key!r} is left out; it is no whole number", error)
+        return None
+
+
+def progress(done: float, total: float | None = None, *, unit: str = "step") -> None:
     """Says how far the job is: ``overnight.progress(epoch, epochs, unit="epoch")``.
 
     It is what Overnight trusts most when it says how long is left. Cheap to call often: at most
@@ -324,7 +363,7 @@ def progress(done: float, total: Optional[float] = None, *, unit: str = "step") 
             if job is not None:
                 job.progress(number(done), None if total is None else number(total), str(unit))
     except Exception as error:  # see log()
-        _say_once("progress could not be recorded (%s: %s)" % (type(error).__name__, error))
+        _say_once("progress could not be recorded", error)
 
 
 def checkpoint_dir() -> Path:
@@ -335,16 +374,17 @@ def checkpoint_dir() -> Path:
     """
     folder = Path("ckpt")
     try:
-        job = _current()
-        if job is not None:
-            folder = Path(job.run.ckpt)
+        # Every rank may ask; only the first one's log() opens the run's files.
+        run = _job.run if _job is not None else _given_run()
+        if run is not None:
+            folder = Path(run.ckpt)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        _say_once("the checkpoint folder could not be made: %s" % error)
+        _say_once("the checkpoint folder could not be made", error)
     return folder
 
 
-def figure(figure: Any, key: str = "figure", *, step: Optional[int] = None) -> Optional[Path]:
+def figure(figure: Any, key: str = "figure", *, step: int | None = None) -> Path | None:
     """Keeps a picture with the run.
 
     Args:
@@ -361,8 +401,14 @@ def figure(figure: Any, key: str = "figure", *, step: Optional[int] = None) -> O
         job = _current()
         return None if job is None else Path(job.figure(figure, str(key), step))
     except Exception as error:  # see log()
-        _say_once("a picture could not be kept (%s: %s)" % (type(error).__name__, error))
+        _say_once("a picture could not be kept", error)
         return None
+
+
+def num_written() -> int:
+    """Metrics rows of this process that are whole on disk, earlier attempts' included."""
+    job = _current()
+    return 0 if job is None else job.pen("metrics").next_seq
 
 
 def _has_files(folder: str) -> bool:

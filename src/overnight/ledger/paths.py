@@ -6,18 +6,22 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator, Optional, Tuple
 
 #: A file name on Linux holds 255 bytes; a log's name holds kind, date and run id around the name.
 MAX_NAME_BYTES = 120
 MAX_NAME_CHARS = 80
 _ROOT_MARK = "overnight.yaml"
 _PROJECT_MARKS = (".git", "pyproject.toml")
-_RUN_ID = re.compile(r"(?P<name>.+)_(?P<date>\d{8})_(?P<time>\d{4})(?:-(?P<slot>\d{3,}))?", re.DOTALL)
+_RUN_ID = re.compile(
+    r"(?P<name>.+)_(?P<date>[0-9]{8})_(?P<time>[0-9]{4})(?:-(?P<slot>[0-9]{3,}))?", re.DOTALL
+)
+#: What moves a terminal's cursor or its reading direction, or ends a line.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
-def find_root(start: str, explicit: Optional[str] = None) -> str:
+def find_root(start: str, explicit: str | None = None) -> str:
     """The root for something in the folder ``start``.
 
     ``explicit`` (``--root``), else ``$OVERNIGHT_ROOT``, else the nearest parent with
@@ -49,11 +53,11 @@ def state_dir() -> str:
     return os.path.join(base, "overnight")
 
 
-def name_problem(name: str) -> Optional[str]:
+def name_problem(name: str) -> str | None:
     """Why ``name`` cannot name a run (a word of the catalogue's ``run.name_*``), or None."""
     if not name or not name.strip():
         return "empty"
-    if any(ord(c) < 32 or ord(c) == 127 or c in "\u2028\u2029\u0085" for c in name):
+    if _CONTROL.search(name):
         return "control"
     if "/" in name or "\\" in name or name.startswith("."):
         return "path"
@@ -70,7 +74,7 @@ def name_from(target: str) -> str:
     """A run's name made from a file name or a command: whatever it holds, the result is allowed."""
     stem = os.path.splitext(os.path.basename(target))[0]
     stem = stem.encode("utf-8", "replace").decode()
-    name = re.sub(r"[\x00-\x1f\x7f/\\\u2028\u2029\u0085\s]+", "_", stem).strip("._- ")
+    name = re.sub(r"[/\\\s]+", "_", _CONTROL.sub("_", stem)).strip("._- ")
     while len(name.encode()) > MAX_NAME_BYTES or len(name) > MAX_NAME_CHARS:
         name = name[:-1]
     return name.strip("._- ") or "run"
@@ -166,8 +170,8 @@ class RunPaths:
     def log(self) -> str:
         """The job's output, in the root's logs folder."""
         parts = _RUN_ID.fullmatch(self.run_id)
-        minute = "%s-%s" % (parts["date"], parts["time"]) if parts else self.date
-        name = "%s_%s_%s.log" % (self.kind, minute, self.run_id)
+        minute = f"{parts['date']}-{parts['time']}" if parts else self.date
+        name = f"{self.kind}_{minute}_{self.run_id}.log"
         return os.path.join(self.root, "logs", self.date, self.kind, name)
 
     def make(self) -> None:
@@ -187,7 +191,7 @@ def latest_dir(root: str, kind: str) -> str:
     return os.path.join(kind_dir(root, kind), "latest-" + kind)
 
 
-def create_run(root: str, kind: str, name: str, *, now_s: Optional[float] = None) -> RunPaths:
+def create_run(root: str, kind: str, name: str, *, now_s: float | None = None) -> RunPaths:
     """Takes a new run's folder; two callers in the same minute get different ones.
 
     Raises:
@@ -199,8 +203,8 @@ def create_run(root: str, kind: str, name: str, *, now_s: Optional[float] = None
     os.makedirs(day, mode=0o700, exist_ok=True)
     slot = 1
     while True:
-        suffix = "" if slot == 1 else "-%03d" % slot
-        run = RunPaths(os.path.join(day, "%s_%s_%s%s" % (name, date, minute, suffix)))
+        suffix = "" if slot == 1 else f"-{slot:03d}"
+        run = RunPaths(os.path.join(day, f"{name}_{date}_{minute}{suffix}"))
         try:
             os.mkdir(run.dir, 0o700)
         except FileExistsError:
@@ -220,7 +224,7 @@ def runs_of(root: str) -> Iterator[RunPaths]:
                         yield RunPaths(folder)
 
 
-def _folders(path: str) -> Tuple[str, ...]:
+def _folders(path: str) -> tuple[str, ...]:
     try:
         with os.scandir(path) as entries:
             found = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]

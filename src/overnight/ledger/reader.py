@@ -5,8 +5,9 @@ from __future__ import annotations
 import heapq
 import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Any
 
 from overnight.ledger.format import (
     EPOCH,
@@ -16,6 +17,7 @@ from overnight.ledger.format import (
     Scope,
     decode,
     row,
+    time_us,
 )
 from overnight.ledger.writer import segment_path, segments
 
@@ -42,36 +44,45 @@ class Tail:
     _skipping: bool = False
     _last_seq: int = -1
 
-    def read(self) -> Iterator[Dict[str, Any]]:
-        """Every whole record since the last call, in order of ``_seq``."""
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Every whole record since the last call, in order of ``_seq``. Take them all.
+
+        Raises:
+            OSError: The file is there but cannot be read. One that is not there has no records.
+        """
         while True:
-            try:
-                with open(segment_path(self.folder, self.stem, self.segment), "rb") as file:
-                    file.seek(self._offset)
-                    while True:
-                        block = file.read(_BLOCK_BYTES)
-                        if not block:
-                            break
-                        self._offset += len(block)
-                        yield from self._records(block)
-            except FileNotFoundError:
-                pass
+            # Asked before reading: a pen that has begun the next segment writes no more into this.
+            following = [s for s in segments(self.folder, self.stem) if s > self.segment]
+            while True:
+                # Closed before anything is handed out: a run may have thousands of files.
+                block = self._next_block()
+                if not block:
+                    break
+                yield from self._records(block)
             # A last record that lacks only its newline is whole already.
             if self._rest and not self._skipping:
                 record = decode(self._rest)
                 if record is not None:
                     self._rest = b""
                     yield from self._once(record)
-            following = [s for s in segments(self.folder, self.stem) if s > self.segment]
             if not following:
                 return
-            # Only now is it sure that nothing more comes into this segment.
             if self._rest or self._skipping:
                 self.broken += 1
             self.segment = following[0]
             self._offset, self._rest, self._skipping = 0, b"", False
 
-    def _records(self, block: bytes) -> Iterator[Dict[str, Any]]:
+    def _next_block(self) -> bytes:
+        try:
+            with open(segment_path(self.folder, self.stem, self.segment), "rb") as file:
+                file.seek(self._offset)
+                block = file.read(_BLOCK_BYTES)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return b""
+        self._offset += len(block)
+        return block
+
+    def _records(self, block: bytes) -> Iterator[dict[str, Any]]:
         lines = (self._rest + block).split(b"\n")
         self._rest = lines.pop()
         for line in lines:
@@ -89,7 +100,7 @@ class Tail:
         elif self._skipping:
             self._rest = b""
 
-    def _once(self, record: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
+    def _once(self, record: dict[str, Any]) -> Iterator[dict[str, Any]]:
         # A pen that was opened again may have repeated a record it could not see whole.
         if record["_seq"] > self._last_seq:
             self._last_seq = record["_seq"]
@@ -100,7 +111,7 @@ class Tail:
 class Book:
     """All records of one file, read to the end."""
 
-    records: List[Dict[str, Any]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
     broken: int = 0
 
 
@@ -111,9 +122,9 @@ def read(folder: str, stem: str) -> Book:
     return Book(records, tail.broken + (1 if tail._rest or tail._skipping else 0))
 
 
-def stems(folder: str, base: str) -> List[str]:
+def stems(folder: str, base: str) -> list[str]:
     """The files of one kind in a run: ``metrics``, and ``metrics.p<pid>`` of other processes."""
-    pattern = re.compile(re.escape(base) + r"(?:\.p\d+)?(?=(?:\.\d{6})?\.jsonl$)")
+    pattern = re.compile(re.escape(base) + r"(?:\.p[0-9]+)?(?=(?:\.[0-9]{6})?\.jsonl\Z)")
     try:
         names = os.listdir(folder)
     except OSError:
@@ -122,14 +133,14 @@ def stems(folder: str, base: str) -> List[str]:
     return sorted(found, key=lambda stem: (len(stem) != len(base), stem))
 
 
-def merged(folder: str, base: str) -> Iterator[Tuple[str, int, Dict[str, Any]]]:
+def merged(folder: str, base: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """The records of all files of one kind as (stem, segment, record), in the merged order."""
 
-    def keyed(stem: str) -> Iterator[Tuple[Tuple[int, int, str, int], str, int, Dict[str, Any]]]:
+    def keyed(stem: str) -> Iterator[tuple[tuple[int, int, str, int], str, int, dict[str, Any]]]:
         tail, newest_t = Tail(folder, stem), 0
         for record in tail.read():
             t, attempt = record.get("_t"), record.get("_attempt")
-            newest_t = max(newest_t, t if isinstance(t, int) else 0)
+            newest_t = max(newest_t, time_us(t) or 0)
             attempt = attempt if isinstance(attempt, int) else 0
             yield (attempt, newest_t, stem, record["_seq"]), stem, tail.segment, record
 
@@ -138,7 +149,7 @@ def merged(folder: str, base: str) -> Iterator[Tuple[str, int, Dict[str, Any]]]:
         yield stem, segment, record
 
 
-def rows(folder: str) -> List[Row]:
+def rows(folder: str) -> list[Row]:
     """Every metrics row as it was written, superseded ones included, in the merged order."""
     return [
         row(record, file=stem + ".jsonl", segment=segment)
@@ -146,10 +157,10 @@ def rows(folder: str) -> List[Row]:
     ]
 
 
-def current(all_rows: Iterable[Row]) -> List[Row]:
+def current(all_rows: Iterable[Row]) -> list[Row]:
     """The rows that count: those of older attempts are dropped where a newer one went again."""
     all_rows = list(all_rows)
-    begins: Dict[Tuple[Scope, str], Dict[int, int]] = {}
+    begins: dict[tuple[Scope, str], dict[int, int]] = {}
     for each in all_rows:
         axis = _axis(each)
         if axis is not None:
@@ -157,7 +168,7 @@ def current(all_rows: Iterable[Row]) -> List[Row]:
             firsts[each.attempt] = min(firsts.get(each.attempt, axis), axis)
     bounds = {
         group: {
-            attempt: min((first for other, first in firsts.items() if other > attempt), default=None)
+            attempt: min((axis for newer, axis in firsts.items() if newer > attempt), default=None)
             for attempt in firsts
         }
         for group, firsts in begins.items()
@@ -173,7 +184,7 @@ def current(all_rows: Iterable[Row]) -> List[Row]:
     return [each for each in all_rows if counts(each)]
 
 
-def _axis(each: Row) -> Optional[int]:
+def _axis(each: Row) -> int | None:
     if each.kind == SUMMARY:
         return None
     return each.epoch if each.kind == EPOCH else each.step
@@ -181,7 +192,7 @@ def _axis(each: Row) -> Optional[int]:
 
 def latest_values(all_rows: Iterable[Row]) -> Mapping[str, float]:
     """The newest value of each key, among the rows that count."""
-    values: Dict[str, float] = {}
+    values: dict[str, float] = {}
     for each in current(all_rows):
         values.update(each.values)
     return values

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Dict, Mapping, Optional, Tuple, Type, Union
+from typing import Any, Union
 
 from overnight.ledger.files import read_json
+from overnight.ledger.format import time_us
 from overnight.ledger.identity import ALIVE, CANNOT_TELL, Identity
 from overnight.ledger.paths import RunPaths
 from overnight.ledger.reader import read
@@ -21,6 +23,8 @@ from overnight.ledger.reader import read
 LEASE_EVERY_S = 30
 #: From elsewhere, a lease older than this many renewals no longer speaks for a living run.
 LEASE_FRESH_S = 4 * LEASE_EVERY_S
+#: Three centuries; what lies beyond is garbage.
+_MAX_S = 1e10
 #: A run that nobody started within this time never will be.
 _QUEUED_AT_MOST_S = 60
 
@@ -35,7 +39,7 @@ class Running:
     """The job runs and is looked after. ``seen_s``: age of the sign of life, from elsewhere."""
 
     host: str
-    seen_s: Optional[float] = None
+    seen_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,17 +74,17 @@ class Finished:
 class Failed:
     """The job ended badly. ``cause`` as supervisor.diagnose wrote it; None: not looked at yet."""
 
-    code: Optional[int]
-    signal: Optional[int]
-    cause: Optional[Mapping[str, Any]] = None
+    code: int | None
+    signal: int | None
+    cause: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Stopped:
     """A person stopped it."""
 
-    code: Optional[int]
-    signal: Optional[int]
+    code: int | None
+    signal: int | None
 
 
 @dataclass(frozen=True)
@@ -102,14 +106,14 @@ class Elsewhere:
     """It ran on another machine or in a container, and gives no fresh sign of life."""
 
     host: str
-    seen_s: Optional[float]
+    seen_s: float | None
 
 
 State = Union[
     Queued, Running, Stalled, Restarting, Stopping,
     Finished, Failed, Stopped, Unattended, Lost, Elsewhere,
 ]  # fmt: skip
-STATES: Tuple[Type[Any], ...] = (
+STATES: tuple[type[Any], ...] = (
     Queued, Running, Stalled, Restarting, Stopping,
     Finished, Failed, Stopped, Unattended, Lost, Elsewhere,
 )  # fmt: skip
@@ -118,16 +122,16 @@ ENDED = (Finished, Failed, Stopped, Lost)
 
 
 def word(state: State) -> str:
-    """The state's name as ``--json`` shows it: ``finished``, ``failed`` …"""
+    """The state's name as ``--json`` shows it: ``finished``, ``failed`` and so on."""
     return type(state).__name__.lower()
 
 
-def state_to_json(state: State) -> Dict[str, Any]:
+def state_to_json(state: State) -> dict[str, Any]:
     """The state as JSON values; its name is under ``state``."""
     return {"state": word(state), **asdict(state)}
 
 
-def state_from_json(value: Mapping[str, Any]) -> Optional[State]:
+def state_from_json(value: Mapping[str, Any]) -> State | None:
     """The state in a JSON object, or None if it holds none this version knows."""
     for each in STATES:
         if each.__name__.lower() == value.get("state"):
@@ -146,10 +150,10 @@ class View:
     run: RunPaths
     state: State
     attempt: int
-    started_us: Optional[int]
-    ended_us: Optional[int]
+    started_us: int | None
+    ended_us: int | None
     #: Seconds the newest attempt ran, where that is over and was measured.
-    ran_s: Optional[float]
+    ran_s: float | None
     #: The supervisor has not written this end down yet: settle() may.
     unsettled: bool = False
 
@@ -158,15 +162,15 @@ def view(run: RunPaths) -> View:
     """Folds a run's folder into what it is now. A damaged folder still gives an answer."""
     book = read(run.dir, "events")
     attempt, started_us, begun_us = 0, None, None
-    closed: Optional[Dict[str, Any]] = None
+    closed: dict[str, Any] | None = None
     open_event = ""
-    stalled: Optional[float] = None
+    stalled: float | None = None
     for record in book.records:
         event = record.get("_event")
         attempt = max(attempt, _int(record.get("_attempt")) or 0)
-        begun_us = begun_us or _int(record.get("_t"))
+        begun_us = begun_us or time_us(record.get("_t"))
         if event == "Started":
-            started_us = started_us or _int(record.get("_t"))
+            started_us = started_us or time_us(record.get("_t"))
             closed, stalled, open_event = None, None, "Started"
         elif event == "Stalled":
             stalled = _float(record.get("silent_s")) or 0.0
@@ -182,7 +186,7 @@ def view(run: RunPaths) -> View:
 
     if closed is not None and closed.get("final", True):
         return View(
-            run, _ended_state(closed), attempt, started_us, _int(closed.get("_t")),
+            run, _ended_state(closed), attempt, started_us, time_us(closed.get("_t")),
             _float(closed.get("ran_s")),
         )  # fmt: skip
 
@@ -223,7 +227,7 @@ def view(run: RunPaths) -> View:
     ended = read_json(run.exit_json)
     if ended is not None and _int(ended.get("attempt")) == attempt:
         record = {**ended, "outcome": "stopped" if open_event == "Stopping" else None}
-        ended_us = _int(ended.get("ended_us"))
+        ended_us = time_us(ended.get("ended_us"))
         return View(
             run, _ended_state(record), attempt, started_us, ended_us,
             _float(ended.get("ran_s")), unsettled=True,
@@ -254,12 +258,12 @@ def _ended_state(record: Mapping[str, Any]) -> State:
 def _unsupervised(run: RunPaths) -> View:
     """A run that a script opened for itself with ``overnight.init()``, or one just being made."""
     info = read_json(run.run_json) or {}
-    created_us = _int(info.get("created_us"))
+    created_us = time_us(info.get("created_us"))
     process = Identity.from_json(info.get("process"))
     ended = read_json(run.exit_json)
     if ended is not None:
         return View(
-            run, _ended_state(ended), 0, created_us, _int(ended.get("ended_us")),
+            run, _ended_state(ended), 0, created_us, time_us(ended.get("ended_us")),
             _float(ended.get("ran_s")),
         )  # fmt: skip
     if process is not None:
@@ -271,11 +275,11 @@ def _unsupervised(run: RunPaths) -> View:
         why = "reboot" if process.rebooted else "unseen"
         return View(run, Lost(why), 0, created_us, None, None)
     age_s = _age_s(run.run_json if info else run.dir)
-    state: State = Queued() if age_s is not None and age_s < _QUEUED_AT_MOST_S else Lost("never_started")
-    return View(run, state, 0, None, None, None)
+    fresh = age_s is not None and age_s < _QUEUED_AT_MOST_S
+    return View(run, Queued() if fresh else Lost("never_started"), 0, None, None, None)
 
 
-def exit_status(state: State) -> Optional[int]:
+def exit_status(state: State) -> int | None:
     """What ``wait`` returns for an ended run: the job's code, 128+n for a signal, 125 if unseen."""
     if isinstance(state, Finished):
         return state.code
@@ -286,16 +290,19 @@ def exit_status(state: State) -> Optional[int]:
     return 125 if isinstance(state, (Lost, Elsewhere)) else None
 
 
-def _age_s(path: str) -> Optional[float]:
+def _age_s(path: str) -> float | None:
     try:
         return max(0.0, time.time() - os.stat(path).st_mtime)
     except OSError:
         return None
 
 
-def _int(value: Any) -> Optional[int]:
+def _int(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _float(value: Any) -> Optional[float]:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+def _float(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    # Bounded both ways, so that whoever shows a duration may round it.
+    return float(value) if -_MAX_S < value < _MAX_S else None

@@ -17,21 +17,22 @@ def parse_python(source: str) -> ast.Module | None:
     return tree
 
 
-class Located(ast.expr):
-    """What `Edits` needs of a node: both ends (statements and expressions have them)."""
-
-    end_lineno: int
-    end_col_offset: int
-
-
 class Edits:
     """Replacements in one text, gathered while its tree is read and applied at once.
 
     Every replacement keeps the number of lines: a crash in the script can be mapped to the
-    notebook's line only then.
+    notebook's line only then. Nothing is changed inside an f-string: before Python 3.12 its
+    parts do not know where they stand.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, tree: ast.Module) -> None:
+        self._in_fstring = {
+            id(part)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.JoinedStr)
+            for part in ast.walk(node)
+            if part is not node
+        }
         self._data = source.encode("utf-8")
         self._starts = [0]
         for line in self._data.split(b"\n"):
@@ -62,6 +63,8 @@ class Edits:
         A node over several lines leaves its line ends behind: inside parentheses for an
         expression, after it for a statement.
         """
+        if id(node) in self._in_fstring:
+            return False
         start, end = self.span(node)
         lost = self._data.count(b"\n", start, end) - new.count("\n")
         if lost > 0:
@@ -77,14 +80,12 @@ class Edits:
 
     def wrap(self, node: ast.stmt | ast.expr, head: str, tail: str) -> None:
         """Put ``head`` before and ``tail`` behind a node; what stands inside may change too."""
+        if id(node) in self._in_fstring:
+            return
         start, end = self.span(node)
         order = len(self._insertions)
         self._insertions.append((start, order, head))
         self._insertions.append((end, -order - 1, tail))
-
-    def before(self, offset: int, text: str) -> None:
-        """Put ``text`` at a byte offset."""
-        self._insertions.append((offset, len(self._insertions), text))
 
     def __bool__(self) -> bool:
         return bool(self._spans or self._insertions)

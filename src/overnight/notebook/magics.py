@@ -13,6 +13,7 @@ Only cells that are no Python as they stand come here. What each becomes::
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -77,23 +78,33 @@ class Gathered:
     """What turns up on the way through the notebook, in the order of the cells.
 
     Attributes:
-        is_bound: Whether the notebook (or Python) defines a name somewhere.
+        assigned: Every name the notebook gives a value anywhere.
         folder: The notebook's folder, for the files its lines name.
         include: Converts another notebook for ``%run``; False where it cannot.
-        makes_modules: From here on, modules may come from commands the notebook runs.
+        logins: Variable, cell, line and whether conditional, of shell logins that were dropped.
+        makes_files: From here on, files and modules may come from commands the notebook runs.
     """
 
-    is_bound: Callable[[str], bool]
+    assigned: frozenset[str]
     folder: Path
-    include: Callable[[str], bool]
+    include: Callable[[str, int, int], bool]
     findings: list[Finding] = field(default_factory=list)
     installs: list[Install] = field(default_factory=list)
     logins: list[tuple[str, int, int, bool]] = field(default_factory=list)
-    makes_modules: bool = False
+    makes_files: bool = False
 
     def add(self, level: Level, cell: int, line: int, key: str, **fields: str) -> None:
         """Gather one finding of the ``notebook`` room."""
         self.findings.append(Finding(level, cell, line, "notebook." + key, fields))
+
+    def is_bound(self, name: str) -> bool:
+        """Whether the notebook or Python itself defines a name."""
+        return name in self.assigned or hasattr(builtins, name)
+
+
+def line_magic(text: str, cell: int, line: int, gathered: Gathered) -> str:
+    """One magic line as one line of Python; a comment where nothing is left to do."""
+    return _Cell(cell, gathered).line(text, line, conditional=False)
 
 
 def plain_python(source: str) -> str:
@@ -256,7 +267,7 @@ class _Cell:
 
     def _notice(self, command: str, number: int) -> None:
         """What a command that is run may bring about."""
-        self._gathered.makes_modules = True
+        self._gathered.makes_files = True
         first = words(command)[:2]
         if first[:1] == ["cd"] and len(segments(command)) == 1:
             self._gathered.add("notes", self._cell, number, "cd_in_shell", command=_safe(command))
@@ -362,7 +373,7 @@ class _Cell:
         if not found:
             return _comment(text)
         if found[0].endswith(".ipynb"):
-            if self._gathered.include(found[0]):
+            if self._gathered.include(found[0], self._cell, number):
                 return "_nb_include(" + quoted(found[0]) + ")"
             self._gathered.add("blocks", self._cell, number, "run_missing", file=_safe(found[0]))
             return _comment(text)
@@ -434,14 +445,14 @@ class _Cell:
         appends = re.match(r"^(?:-a|--append)\s+", rest)
         name = _unquoted(rest[appends.end() :] if appends else rest).strip()
         if name.endswith(".py"):
-            self._gathered.makes_modules = True
+            self._gathered.makes_files = True
         if not name:
             self._gathered.add("warns", self._cell, number, "magic_unknown", magic="%%writefile")
         mode = '"a"' if appends else '"w"'
         return "_nb_write(" + self._text(name) + ", " + mode + ", ", body, ")"
 
     def _script(self, program: str, rest: str, body: list[str], number: int) -> tuple[str, str, str]:
-        self._gathered.makes_modules = True
+        self._gathered.makes_files = True
         target, fails, arguments = "", True, []
         found = words(rest)
         at = 0

@@ -52,7 +52,9 @@ def ask(argv: Sequence[str], *, timeout_s: float, cwd: str | None = None) -> Ans
             cwd=cwd,
             start_new_session=sys.platform != "win32",
         )
-    except (OSError, ValueError) as error:  # ValueError: a null byte in a path.
+    except OSError as error:
+        return Answer("missing", -1, "", error.strerror or str(error))
+    except ValueError as error:  # A null byte in the path.
         return Answer("missing", -1, "", str(error))
     outcome: Literal["ended", "timeout"] = "ended"
     try:
@@ -68,7 +70,9 @@ def ask(argv: Sequence[str], *, timeout_s: float, cwd: str | None = None) -> Ans
                 if pipe is not None:
                     pipe.close()
     code = child.returncode if outcome == "ended" else -1
-    return Answer(outcome, code, stdout.decode("utf-8", "replace"), stderr.decode("utf-8", "replace"))
+    return Answer(
+        outcome, code, stdout.decode("utf-8", "replace"), stderr.decode("utf-8", "replace")
+    )
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from overnight.messages import doctor as sentences
 from overnight.messages import say
+from overnight.messages.doctor import EN
 
 Level = Literal["ok", "warn", "bad", "unknown"]
 Json = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
@@ -46,7 +46,7 @@ class Check:
     def fix(self) -> str:
         """What to do about it; empty where nothing need be done."""
         key = f"doctor.{self.name}.{self.code}.fix"
-        return say(key, **self.fields) if key in sentences.EN else ""
+        return say(key, **self.fields) if key in EN else ""
 
     def to_json(self) -> dict[str, Json]:
         """The language-free form."""

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from overnight.preflight import cards, lifetime, machine, mounts
@@ -86,7 +87,7 @@ def run_probes(probes: dict[str, tuple[Probe, float]]) -> list[Check]:
     One that does not answer, or fails in a way nobody foresaw, becomes a finding "unknown".
     """
     asked = {
-        name: (Background(lambda probe=probe: list(probe())), limit_s)
+        name: (Background(partial(_collect, probe)), limit_s)
         for name, (probe, limit_s) in probes.items()
     }
     begun_s = time.monotonic()
@@ -101,6 +102,10 @@ def run_probes(probes: dict[str, tuple[Probe, float]]) -> list[Check]:
             reason = redact(f"{type(error).__name__}: {error}")
             checks.append(_unknown(name, "failed", {"error": reason}, {"reason": reason}))
     return checks
+
+
+def _collect(probe: Probe) -> list[Check]:
+    return list(probe())
 
 
 def _unknown(name: str, code: str, facts: dict[str, Json], fields: dict[str, object]) -> Check:

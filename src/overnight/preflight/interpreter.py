@@ -127,7 +127,8 @@ class Interpreter:
 def job_python(asked: str | None, env: Mapping[str, str]) -> tuple[str, Source]:
     """The interpreter of a job: the one asked for, the active environment's, else this one."""
     if asked:
-        return shutil.which(asked) or asked, "option"
+        path = os.fspath(Path(asked).expanduser())
+        return shutil.which(path) or path, "option"
     place = ("Scripts", "python.exe") if sys.platform == "win32" else ("bin", "python")
     candidates: list[tuple[Source, str, tuple[str, ...]]] = [
         ("venv", "VIRTUAL_ENV", place),
@@ -143,7 +144,7 @@ def job_python(asked: str | None, env: Mapping[str, str]) -> tuple[str, Source]:
 def ask_interpreter(path: str, source: Source, *, timeout_s: float = _TIMEOUT_S) -> Interpreter:
     """Start it and ask."""
     # From the root folder, so that a "torch.py" beside the person does not answer for torch.
-    answer = ask([path, "-c", _SCRIPT], timeout_s=timeout_s, cwd=os.path.abspath(os.sep))
+    answer = ask([path, "-c", _SCRIPT], timeout_s=timeout_s, cwd=Path.cwd().anchor)
     return read_answer(Interpreter(path, source), answer)
 
 

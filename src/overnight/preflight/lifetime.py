@@ -14,7 +14,9 @@ _LOGIND = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop
 #: A process that began in a login session sits in the session's scope, detached or not.
 _SESSION_SCOPE = re.compile(r"/session-[^/]+\.scope(?:/|$)", re.MULTILINE)
 #: Programs that, as process 1, wait for orphans; a shell or python as process 1 does not.
-_INITS = frozenset({"systemd", "init", "tini", "dumb-init", "docker-init", "catatonit", "s6-svscan"})
+_INITS = frozenset(
+    {"systemd", "init", "tini", "dumb-init", "docker-init", "catatonit", "s6-svscan"}
+)
 
 
 def _ask(argv: list[str]) -> Answer:
@@ -128,10 +130,10 @@ def _contained(env: Mapping[str, str], slash: Path) -> list[Check]:
     first = _read(slash / "proc/1/comm").strip()
     facts: dict[str, Json] = {"kind": kind, "process_1": first}
     checks = [Check("container", "warn", "container", facts, {"kind": kind})]
-    # Apptainer's processes are the host's: nothing ends with it, and process 1 is the host's.
+    # Its processes are the host's: nothing ends with it.
     if kind == "Apptainer":
         return [Check("container", "ok", "apptainer", facts, {"kind": kind})]
-    if first and first not in _INITS:
+    if _NO_INIT.fullmatch(first):
         checks.append(Check("container", "warn", "no_init", facts, {"first": first}))
     return checks
 

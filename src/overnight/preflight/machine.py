@@ -84,12 +84,11 @@ def _check_disk(place: str, folder: Path) -> Check:
 
 def _inodes(folder: Path) -> tuple[int | None, int | None]:
     """Free to this user, and all; None where the system counts none."""
-    if sys.platform == "win32":
-        counts = None
-    else:
+    counts: tuple[int | None, int | None] = (None, None)
+    if sys.platform != "win32":
         disk = os.statvfs(folder)
         counts = (disk.f_favail, disk.f_files)
-    return counts or (None, None)
+    return counts
 
 
 def check_memory(meminfo: bytes, proc_cgroup: str, cgroup_base: Path) -> Check:
@@ -125,9 +124,8 @@ def check_memory(meminfo: bytes, proc_cgroup: str, cgroup_base: Path) -> Check:
 
 def read_limits() -> dict[str, tuple[int, int]]:
     """Soft and hard limits of this process by their shell names; -1 = none."""
-    if sys.platform == "win32":
-        limits = {}
-    else:
+    limits: dict[str, tuple[int, int]] = {}
+    if sys.platform != "win32":
         import resource
 
         kinds = {
@@ -138,14 +136,13 @@ def read_limits() -> dict[str, tuple[int, int]]:
             "fsize": resource.RLIMIT_FSIZE,
             "cpu": resource.RLIMIT_CPU,
         }
-        limits = {
-            name: tuple(
+        for name, kind in kinds.items():
+            soft, hard = (
                 _UNLIMITED if value == resource.RLIM_INFINITY else value
                 for value in resource.getrlimit(kind)
             )
-            for name, kind in kinds.items()
-        }
-    return {name: (pair[0], pair[1]) for name, pair in limits.items()}
+            limits[name] = (soft, hard)
+    return limits
 
 
 def check_limits(

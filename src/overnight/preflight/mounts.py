@@ -14,9 +14,42 @@ Kind = Literal["local", "network", "object store", "memory", "windows", "contain
 
 _NETWORK = frozenset(
     {
-        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "smb2", "lustre", "9p", "ceph", "glusterfs", "afs"),
-        *("beegfs", "gpfs", "pvfs2", "orangefs", "fhgfs", "panfs", "wekafs", "ocfs2", "gfs2", "coda"),
-        *("ncpfs", "davfs", "sshfs", "cephfs", "moosefs", "juicefs", "davfs2", "curlftpfs", "osxfuse"),
+        *(
+            "nfs",
+            "nfs4",
+            "cifs",
+            "smb3",
+            "smbfs",
+            "smb2",
+            "lustre",
+            "9p",
+            "ceph",
+            "glusterfs",
+            "afs",
+        ),
+        *(
+            "beegfs",
+            "gpfs",
+            "pvfs2",
+            "orangefs",
+            "fhgfs",
+            "panfs",
+            "wekafs",
+            "ocfs2",
+            "gfs2",
+            "coda",
+        ),
+        *(
+            "ncpfs",
+            "davfs",
+            "sshfs",
+            "cephfs",
+            "moosefs",
+            "juicefs",
+            "davfs2",
+            "curlftpfs",
+            "osxfuse",
+        ),
     }
 )
 _OBJECT_STORE = frozenset(

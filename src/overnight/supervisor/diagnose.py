@@ -13,12 +13,10 @@ from __future__ import annotations
 import re
 import signal as signals
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from overnight.messages import say
-from overnight.redact import redact
+from overnight.supervisor.cause import Cause, CauseKind
 from overnight.supervisor.known_errors import (
     KNOWN_ERRORS,
     KNOWN_LINES,
@@ -27,19 +25,11 @@ from overnight.supervisor.known_errors import (
     PACKAGE_OF,
     SIGNAL_WORDS,
     WRAPPERS,
-    CauseKind,
 )
 from overnight.supervisor.log_tail import Failure, LogTail
 from overnight.supervisor.oom import OomKills
 
 __all__ = ["Cause", "CauseKind", "Ending", "diagnose"]
-
-_KINDS: tuple[str, ...] = get_args(CauseKind)
-_NOTHING: Mapping[str, str] = MappingProxyType({})
-_EVIDENCE_CHARS = 300
-_FIELD_CHARS = 120
-#: A message longer than this is not searched for secrets to its end, only cut before it.
-_REDACTED_CHARS = 4_000
 
 # Ordinary lines that may follow a traceback and still leave it the end. Python leaves with code 1
 # after an uncaught exception, so any other code makes a traceback the likelier to be caught.
@@ -51,12 +41,14 @@ _LAST_WORDS = 5
 #: torch warns about /dev/shm from the dying worker, before the main process notices.
 _SHM_LINE = re.compile(r"Unexpected bus error encountered in worker.{0,80}\(shm\)")
 _SHM_WITHIN_LINES = 60
+_SHARED_MEMORY = re.compile(r"multiprocessing[/\\](?:synchronize|heap|shared_memory)\.py$")
 _ASSERTION = re.compile(r".{0,400}Assertion `(?P<assertion>.{1,200}?)` failed")
 _LABEL_ASSERTION = re.compile(r"n_classes|num_classes|cur_target")
 _NAN_CHECK = re.compile(r"isnan|isfinite|isinf|\bnan\b|(\bloss\w*) ?== ?\1\b", re.IGNORECASE)
 _KILLED_WORKER = re.compile(r"is killed by signal: ([A-Z][\w ]{2,30}?)\.")
 _CHILD_SIGNAL = re.compile(
-    r"died with <Signals\.(SIG\w{2,10}):|terminated with signal (SIG\w{2,10})|got signal: (\d{1,2})\b"
+    r"died with <Signals\.(SIG\w{2,10}):|terminated with signal (SIG\w{2,10})"
+    r"|got signal: (\d{1,2})\b"
 )
 _CHILD_CODE = re.compile(
     r"returned non-zero exit status (\d{1,3})|terminated with exit code (\d{1,3})"
@@ -67,7 +59,8 @@ _TORCHRUN_CODE = re.compile(r"\s{0,8}exitcode\s{1,8}: (-?\d{1,5})\b")
 _TORCHRUN_LINES = 200
 _LIBRARY = re.compile(r"[/\\](?:site|dist)-packages[/\\]|[/\\]lib[/\\]python3|^<|^$")
 _FATAL = re.compile(
-    r"Fatal Python error: |terminate called|\S{0,300}: line \d{1,6}: +\d{1,8} [A-Z]|(?:free|malloc|realloc)\(\)"
+    r"Fatal Python error: |terminate called|\S{0,300}: line \d{1,6}: +\d{1,8} [A-Z]|(?:free"
+    r"|malloc|realloc)\(\)"
     r"|double free|corrupted |\*\*\* .{1,60} \*\*\*|.{0,300}[Aa]ssert.{1,300} failed"
     r"|Killed|Aborted|Segmentation fault|Bus error|Illegal instruction|Floating point exception"
 )
@@ -131,82 +124,6 @@ class Ending:
     disk_free_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why it ended. ``sentence`` is ``kind`` or a variant of it that says more to a person."""
-
-    kind: CauseKind
-    evidence: str = ""
-    fields: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
-    sentence: str = ""
-
-    @property
-    def failed(self) -> bool:
-        """Whether this end is a failure."""
-        return self.kind not in ("finished", "no_work", "stopped")
-
-    @property
-    def text(self) -> str:
-        """What happened, in the reader's language."""
-        text = self._say("")
-        if "peak_gib" in self.fields:
-            text += say("cause.peak", peak_gib=self.fields["peak_gib"])
-        if "cell" in self.fields:
-            text += self._say_key("at_cell")
-        elif "file" in self.fields:
-            text += self._say_key("at_file")
-        return text
-
-    @property
-    def fix(self) -> str:
-        """What to do about it, in the reader's language; "" where nothing is to be done."""
-        return self._say(".fix")
-
-    def to_json(self) -> dict[str, object]:
-        """The cause as it stands in the ledger; it holds no sentence of any language."""
-        return {
-            "kind": self.kind,
-            "sentence": self.sentence or self.kind,
-            "evidence": self.evidence,
-            "fields": dict(self.fields),
-        }
-
-    @classmethod
-    def from_json(cls, data: object) -> Cause:
-        """What ``to_json`` made. What a later version may have written falls back to its kind."""
-        if not isinstance(data, Mapping):
-            return cls("unknown")
-        kind, sentence = data.get("kind"), data.get("sentence")
-        fields, evidence = data.get("fields"), data.get("evidence")
-        return cls(
-            next((known for known in get_args(CauseKind) if known == kind), "unknown"),
-            _safe(evidence, _EVIDENCE_CHARS) if isinstance(evidence, str) else "",
-            {
-                key: _safe(value, _FIELD_CHARS)
-                for key, value in fields.items()
-                if isinstance(key, str) and isinstance(value, str)
-            }
-            if isinstance(fields, Mapping)
-            else {},
-            sentence if isinstance(sentence, str) else "",
-        )
-
-    def _say(self, ending: str) -> str:
-        for name in (self.sentence, self.kind):
-            try:
-                return self._say_key(name + ending)
-            except KeyError:
-                # A sentence of a later version; its kind says nearly as much.
-                continue
-        return say("cause.unknown" + ending)
-
-    def _say_key(self, name: str) -> str:
-        return say(
-            "cause." + name,
-            **{key: value for key, value in self.fields.items() if key.isidentifier()},
-        )
-
-
 def diagnose(ending: Ending, env: Mapping[str, str] | None = None) -> Cause:
     """The cause of ``ending``. Never raises; 64 KB of log take some milliseconds.
 
@@ -215,34 +132,7 @@ def diagnose(ending: Ending, env: Mapping[str, str] | None = None) -> Cause:
         env: The job's environment, whose secrets are kept out of the evidence; this process's own
             by default.
     """
-    found = _Diagnosis(ending).conclude()
-    sentence = found.sentence or found.kind
-    return Cause(
-        found.kind,
-        _safe(found.evidence, _EVIDENCE_CHARS, env),
-        {key: _safe(value, _FIELD_CHARS, env) for key, value in found.fields.items() if value},
-        sentence,
-    )
-
-
-def _safe(text: str, limit: int, env: Mapping[str, str] | None = None) -> str:
-    """``text`` without secrets and control characters, on one line, cut to ``limit``."""
-    # Redacted before it is cut: half a secret looks like none.
-    clean = redact(text[:_REDACTED_CHARS], env)
-    clean = " ".join("".join(c if c.isprintable() else " " for c in clean).split())
-    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
-
-
-def _kind_of(sentence: str) -> CauseKind:
-    for kind in get_args(CauseKind):
-        if sentence == kind or sentence.startswith(kind + "_"):
-            found: CauseKind = kind
-            return found
-    raise AssertionError(sentence)
-
-
-def _cause(sentence: str, evidence: str = "", **fields: str) -> Cause:
-    return Cause(_kind_of(sentence), evidence, fields, sentence)
+    return _Diagnosis(ending).conclude().cleaned(env)
 
 
 def _signal_name(number: int) -> str:
@@ -262,15 +152,15 @@ class _Diagnosis:
     def conclude(self) -> Cause:
         ending = self.ending
         if ending.stop_asked:
-            return _cause("stopped_saved" if ending.stop_honoured else "stopped")
+            return Cause.of("stopped_saved" if ending.stop_honoured else "stopped")
         name, code = self._signal(), ending.code
         if name == "" and code == 0:
             if ending.steps_seen is False:
-                return _cause("no_work", ran_s=f"{max(ending.ran_s, 0):.0f}")
-            return _cause("finished")
+                return Cause.of("no_work", ran_s=f"{max(ending.ran_s, 0):.0f}")
+            return Cause.of("finished")
         found = self._of_signal(name) if name else self._of_code()
         if found.kind in ("exit_code", "unknown") and self._disk_is_full():
-            return replace(found, kind="disk_full", sentence="disk_full_silent")
+            return Cause.of("disk_full_silent", f"{ending.disk_free_bytes} bytes free")
         return found
 
     def _signal(self) -> str:
@@ -295,12 +185,12 @@ class _Diagnosis:
 
     def _of_signal(self, name: str) -> Cause:
         if self.ending.stop_honoured and name in _POLITE:
-            return _cause("signal_saved", name=name)
+            return Cause.of("signal_saved", name=name)
         match name:
             case "SIGKILL":
                 return self._killed(self._fatal_line())
             case "SIGXFSZ":
-                return _cause("disk_full_limit", self._fatal_line())
+                return Cause.of("disk_full_limit", self._fatal_line())
             case "SIGABRT":
                 return self._aborted()
             case "SIGBUS":
@@ -308,15 +198,15 @@ class _Diagnosis:
                     _SHM_LINE, before=len(self.tail.lines), within=_SHM_WITHIN_LINES
                 )
                 if line:
-                    return _cause("shm", line)
+                    return Cause.of("shm", line)
         return self._plain_signal(name, self._fatal_line())
 
     def _killed(self, evidence: str) -> Cause:
         """Something was ended by SIGKILL: by the kernel for want of memory, or by somebody."""
         by_kernel = self._oom()
         if by_kernel:
-            return self._with_peak(_cause(by_kernel, evidence))
-        return self._with_peak(_cause("signal_kill", evidence, name="SIGKILL"))
+            return self._with_peak(Cause.of(by_kernel, evidence or self._oom_count()))
+        return self._with_peak(Cause.of("signal_kill", evidence, name="SIGKILL"))
 
     def _oom(self) -> Literal["", "host_oom", "host_oom_probably"]:
         """Whether the out-of-memory killer was at work, and how surely on this job."""
@@ -326,6 +216,13 @@ class _Diagnosis:
             return "host_oom" if kills.job > 0 else ""
         return "host_oom_probably" if kills.machine else ""
 
+    def _oom_count(self) -> str:
+        """The counter that rose, as the kernel names it."""
+        kills = self.ending.oom_kills
+        if kills.job:
+            return f"oom_kill +{kills.job} (cgroup)"
+        return f"oom_kill +{kills.machine} (vmstat)"
+
     def _with_peak(self, cause: Cause) -> Cause:
         peak = self.ending.max_rss_kib
         if not peak or peak < 0:
@@ -333,7 +230,7 @@ class _Diagnosis:
         return replace(cause, fields={**cause.fields, "peak_gib": f"{peak / 2**20:.1f}"})
 
     def _plain_signal(self, name: str, evidence: str) -> Cause:
-        return _cause(_SIGNAL_SENTENCE.get(name, "signal"), evidence, name=name)
+        return Cause.of(_SIGNAL_SENTENCE.get(name, "signal"), evidence, name=name)
 
     def _aborted(self) -> Cause:
         abort = self.tail.abort()
@@ -345,7 +242,7 @@ class _Diagnosis:
                 found = self._known(name, abort.message, text)
                 if found is not None:
                     return found
-            return _cause("signal_abrt", text, name="SIGABRT")
+            return Cause.of("signal_abrt", text, name="SIGABRT")
         return self._plain_signal("SIGABRT", self._fatal_line())
 
     def _fatal_line(self) -> str:
@@ -370,13 +267,13 @@ class _Diagnosis:
             by_kernel = self._oom()
             if by_kernel:
                 # The keeper is gone too; nobody else could have told.
-                return self._with_peak(_cause("host_oom_probably"))
-            return _cause("unknown", self._last_line())
+                return self._with_peak(Cause.of("host_oom_probably", self._oom_count()))
+            return Cause.of("unknown", self._last_line())
         found = self._of_last_words(code)
         if found is not None:
             return found
         fallback = {126: "exit_code_executable", 127: "exit_code_command"}.get(code, "exit_code")
-        return _cause(fallback, self._last_line(), code=str(code))
+        return Cause.of(fallback, self._last_line(), code=str(code))
 
     def _of_last_words(self, code: int, before: int | None = None) -> Cause | None:
         for line in self.tail.last_lines(_LAST_WORDS, before=before):
@@ -410,14 +307,14 @@ class _Diagnosis:
         own = self._of_one(failure)
         if own.kind != "exception":
             return own
-        earlier, link = failure.previous, failure.link
-        while earlier is not None:
-            root = self._of_one(earlier)
+        later = failure
+        while later.previous is not None:
+            root = self._of_one(later.previous)
             # "raise … from e" says itself what the reason is. In a second failure inside
             # ``except`` the last one decides, unless the first would have felled anything.
-            if root.kind != "exception" and (link == "cause" or root.kind in LASTING):
+            if root.kind != "exception" and (later.link == "cause" or root.kind in LASTING):
                 return root
-            earlier, link = earlier.previous, earlier.link
+            later = later.previous
         for name, message in failure.members:
             member = self._known(name.rpartition(".")[2], message, f"{name}: {message}")
             if member is not None and member.kind != "exception":
@@ -439,11 +336,13 @@ class _Diagnosis:
         if found is None and failure.name == "AssertionError":
             code = failure.frames[-1].code if failure.frames else ""
             if _NAN_CHECK.search(code):
-                return _cause("nan_loss", failure.text + " · " + code)
+                return Cause.of("nan_loss", failure.text + " · " + code)
         if found is None:
-            return _cause("exception", failure.text, error=failure.type)
+            return Cause.of("exception", failure.text, error=failure.type)
         if found.sentence == "exception_worker":
             return self._of_worker(failure, found)
+        if found.sentence == "disk_full" and _in_shared_memory(failure):
+            return Cause.of("shm", failure.text)
         if found.kind == "device_assert":
             line = self.tail.has_line(_ASSERTION, before=len(self.tail.lines), within=2_000)
             told = _ASSERTION.match(line)
@@ -475,7 +374,7 @@ class _Diagnosis:
             if top in OWN_MODULES:
                 sentence = "missing_module_own"
             fields["package"] = PACKAGE_OF.get(top, top)
-        cause = _cause(sentence, evidence, **fields)
+        cause = Cause.of(sentence, evidence, **fields)
         return self._with_peak(cause) if cause.kind == "host_oom" else cause
 
     def _of_worker(self, failure: Failure, found: Cause) -> Cause:
@@ -486,7 +385,7 @@ class _Diagnosis:
             line = self.tail.has_line(_SHM_LINE, before=chain.first, within=_SHM_WITHIN_LINES)
             chain = chain.previous
         if line:
-            return _cause("shm", line)
+            return Cause.of("shm", line)
         if self._oom():
             return self._killed(failure.text)
         word = _KILLED_WORKER.search(failure.message)
@@ -584,12 +483,21 @@ class _Diagnosis:
         return {}
 
 
+def _in_shared_memory(failure: Failure) -> bool:
+    """Whether the space that lacks is /dev/shm's: semaphores and arenas name no path."""
+    return any(_SHARED_MEMORY.search(frame.file) for frame in failure.frames[-2:])
+
+
 def _cell(failure: Failure, script: str | None) -> tuple[int, int] | None:
     """(cell, line) of the deepest frame that shows a line of the converted notebook."""
     if script is None:
         return None
     # Here, not above: most jobs are no notebooks, and the supervisor stays small.
-    from overnight.notebook import cell_of_line
+    try:
+        from overnight.notebook import cell_of_line
+    except ImportError:
+        # The package is being replaced under a run that began before: the line must do.
+        return None
 
     source = script.split("\n")
     for frame in reversed(failure.frames):

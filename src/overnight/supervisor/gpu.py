@@ -149,11 +149,16 @@ class GpuProbe:
         """Ask if it is time, collect what has come, kill what takes too long.
 
         Args:
-            now_s: A monotonic clock.
+            now_s: A clock that goes on; one that begins anew (another attempt) is followed.
         """
-        self._now_s = now_s
         if self._program is None:
             return
+        if now_s < self._now_s:
+            back_s = self._now_s - now_s
+            self._next_s -= back_s
+            self._started_s -= back_s
+            self._answered_s = None if self._answered_s is None else self._answered_s - back_s
+        self._now_s = now_s
         if self._child is not None:
             self._collect(self._child, now_s)
         if self._child is None and now_s >= self._next_s:
@@ -184,7 +189,7 @@ class GpuProbe:
         return (None if None in utils and not busiest else busiest), is_user
 
     def pids(self) -> set[int]:
-        """The child that is out asking, if one is."""
+        """The child that is out asking, if one is: a process of ours, not of the job."""
         return set() if self._child is None else {self._child.pid}
 
     def close(self) -> None:

@@ -11,26 +11,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
-
-CauseKind = Literal[
-    "finished",  # exit code 0
-    "no_work",  # exit code 0, and no step or epoch was ever seen: not a failure, but worth a look
-    "stopped",  # a person asked for it
-    "host_oom",  # the machine's memory: killed by the kernel, or an allocation refused
-    "cuda_oom",  # an accelerator's memory (CUDA, ROCm, MPS, XLA)
-    "device_assert",  # an assertion inside a GPU kernel
-    "gpu",  # any other trouble with the GPU, its driver or the build of the library
-    "nccl",  # processes training together lost each other (NCCL, Gloo, the rendezvous)
-    "shm",  # /dev/shm too small for the data loader's workers
-    "disk_full",  # no space, a quota, a limit on file sizes
-    "nan_loss",  # a number became NaN or infinite, and the program gave up over it
-    "missing_module",  # a Python module or a shared library is not installed
-    "signal",  # ended by a signal for no reason above
-    "exception",  # an exception nobody caught, for no reason above
-    "exit_code",  # a code other than 0, and no exception to explain it
-    "unknown",  # not even the code is known, and the log does not end in an exception
-]
 
 # torch.AcceleratorError is what torch 2.8 and later raise for errors of the device.
 _TORCH = frozenset({"RuntimeError", "AcceleratorError"})
@@ -53,7 +33,7 @@ _COLLECTIVE = _TORCH | {
     "RendezvousConnectionError",
 }
 _FILE = frozenset(
-    {"OSError", "IOError", "RuntimeError", "InternalTorchDynamoError", "HDF5ExtError"}
+    {"OSError", "IOError", "RuntimeError", "HDF5ExtError"}
 )
 _NAN = frozenset(
     {"RuntimeError", "ValueError", "FloatingPointError", "AssertionError", "Exception"}
@@ -84,6 +64,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
     _row("host_oom_refused", _TORCH, r"\[enforce fail at alloc_cpu.{0,200}can't allocate memory"),
     _row("host_oom_refused", _TORCH, r"unable to mmap \d+ bytes from file <(?!/torch_)"),
     _row("host_oom_refused", frozenset({"OSError", "BlockingIOError"}), r"\[Errno 12\]"),
+    _row("host_oom", frozenset({"OutOfMemoryError"}), r".{0,200}the node running low on memory"),
     # memory of the accelerator
     _row(
         "cuda_oom",
@@ -105,9 +86,11 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "gpu_none",
         _TORCH | {"AssertionError", "ValueError"},
         r"Found no NVIDIA driver|No CUDA GPUs are available|Torch not compiled with CUDA enabled"
-        r"|Attempting to deserialize object on a CUDA device but torch\.cuda\.is_available\(\) is False"
+        r"|Attempting to deserialize object on a CUDA device but"
+        r" torch\.cuda\.is_available\(\) is False"
         r"|CUDA driver initialization failed|The NVIDIA driver on your system is too old"
-        r"|CUDA error: (?:invalid device ordinal|CUDA driver version is insufficient|no CUDA-capable)",
+        r"|CUDA error: (?:invalid device ordinal|CUDA driver version is insufficient"
+        r"|no CUDA-capable)",
     ),
     _row("gpu_build", _TORCH, r"CUDA error: (?:no kernel image is available|the provided PTX)"),
     _row(
@@ -122,9 +105,11 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         _COLLECTIVE,
         r"NCCL (?:error|communicator|Error)|nccl\w+Error|.{0,200}NCCL error in:"
         r"|.{0,200}Watchdog caught collective operation timeout"
-        r"|.{0,200}(?:Connection closed by peer|Timed out waiting \d+ms for (?:recv|send) operation)"
+        r"|.{0,200}(?:Connection closed by peer|Timed out waiting \d+ms for (?:recv"
+        r"|send) operation)"
         r"|\[.{0,300}gloo/transport|Gloo connectFullMesh failed|Connection reset by peer"
-        r"|Timed out after \d+ seconds waiting for clients|The client socket has (?:timed out|failed)"
+        r"|Timed out after \d+ seconds waiting for clients"
+        r"|The client socket has (?:timed out|failed)"
         r"|The server socket has failed to (?:listen|bind)",
     ),
     _row("nccl", _COLLECTIVE - _TORCH, ""),
@@ -133,7 +118,8 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
     _row(
         "shm",
         _FILE,
-        r"unable to (?:open shared memory object|write to file) </torch_|unable to mmap \d+ bytes from file </torch_"
+        r"unable to (?:open shared memory object|write to file) </torch_"
+        r"|unable to mmap \d+ bytes from file </torch_"
         r"|unable to allocate shared memory|\[Errno 28\].{0,80}'/?(?:dev/shm|psm_)",
     ),
     # disk
@@ -141,7 +127,8 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "disk_full",
         _FILE | {"SafetensorError", "OperationalError", "ArrowIOError", "BlockingIOError", "Error"},
         r"\[Errno 28\]|.{0,400}No space left on device|database or disk is full|.{0,200}StorageFull"
-        r"|\[enforce fail at inline_container.{0,80}(?:PytorchStreamWriter failed writing|unexpected pos)"
+        r"|\[enforce fail at inline_container.{0,80}(?:PytorchStreamWriter failed writing"
+        r"|unexpected pos)"
         r"|PytorchStreamWriter failed writing|basic_ios::clear: iostream error",
     ),
     _row(
@@ -180,14 +167,16 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         frozenset({"ImportError", "AttributeError", "PackageNotFoundError"}),
         r"cannot import name |.{0,200}(?:Please run:? |[Rr]un )`{0,2}pip install"
         r"|.{1,200} (?:is|are) required .{0,80}but found|partially initialized module"
-        r"|module '(?:numpy|torch|pandas)(?:\.\w+)*' has no attribute|No package metadata was found",
+        r"|module '(?:numpy|torch|pandas)(?:\.\w+)*' has no attribute"
+        r"|No package metadata was found",
     ),
     # workers of a data loader or a pool
     _row(
         "exception_worker",
         _TORCH | {"BrokenProcessPool", "TerminatedWorkerError", "ProcessExitedException"},
         r"DataLoader worker \(pid|Pin memory thread exited"
-        r"|A (?:child )?process in the process pool|A worker process managed|process \d+ terminated with",
+        r"|A (?:child )?process in the process pool|A worker process managed"
+        r"|process \d+ terminated with",
     ),
     # mistakes a beginner can put right
     _row(
@@ -198,9 +187,12 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
     _row(
         "exception_shape",
         frozenset({"RuntimeError", "ValueError", "InvalidArgumentError"}),
-        r".{0,20}mat1 and mat2 shapes cannot|.{0,20}mat1 and mat2 must|The size of tensor a|shape '\[|Sizes of tensors must match"
-        r"|Given groups=|Expected input batch_size|stack expects each tensor|operands could not be broadcast"
-        r"|matmul: Input operand|Given normalized_shape|Expected .{1,40}input.{1,40} but got|shapes .{1,80} not aligned"
+        r".{0,20}mat1 and mat2 shapes cannot|.{0,20}mat1 and mat2 must|The size of tensor a"
+        r"|shape '\[|Sizes of tensors must match"
+        r"|Given groups=|Expected input batch_size|stack expects each tensor"
+        r"|operands could not be broadcast"
+        r"|matmul: Input operand|Given normalized_shape"
+        r"|Expected .{1,40}input.{1,40} but got|shapes .{1,80} not aligned"
         r"|cannot reshape array|Target size|Using a target size",
     ),
     _row(
@@ -220,8 +212,10 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
                 "BadZipFile",
             }
         ),
-        r"Error\(s\) in loading state_dict|Weights only load failed|PytorchStreamReader failed|Ran out of input"
-        r"|invalid load key|pickle data was truncated|Error while deserializing header|File is not a zip file",
+        r"Error\(s\) in loading state_dict|Weights only load failed"
+        r"|PytorchStreamReader failed|Ran out of input"
+        r"|invalid load key|pickle data was truncated|Error while deserializing header"
+        r"|File is not a zip file",
     ),
     _row(
         "exception_file",
@@ -240,7 +234,8 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
     _row(
         "exception_login",
         _ANY,
-        r"(?:401|403) Client Error|.{0,200}gated repo|api_key not configured|No API key configured|.{0,120}Invalid (?:user )?token",
+        r"(?:401|403) Client Error|.{0,200}gated repo|api_key not configured"
+        r"|No API key configured|.{0,120}Invalid (?:user )?token",
         re.IGNORECASE,
     ),
     _row(
@@ -284,7 +279,8 @@ KNOWN_LINES: tuple[tuple[KnownError, frozenset[int]], ...] = (
         _row(
             "missing_module_library",
             _ANY,
-            r".{1,300}error while loading shared libraries: (?P<module>[\w.+-]{1,100}): cannot open",
+            r".{1,300}error while loading shared libraries: (?P<module>[\w.+-]{1,100}):"
+            r" cannot open",
         ),
         frozenset({127}),
     ),
@@ -292,7 +288,8 @@ KNOWN_LINES: tuple[tuple[KnownError, frozenset[int]], ...] = (
         _row(
             "exit_code_command",
             _ANY,
-            r".{1,500}: (?:command )?not found$|zsh: command not found: |\S{0,100}env: .{1,200}: No such file",
+            r".{1,500}: (?:command )?not found$|zsh: command not found: "
+            r"|\S{0,100}env: .{1,200}: No such file",
         ),
         frozenset({127}),
     ),
@@ -327,7 +324,8 @@ KNOWN_LINES: tuple[tuple[KnownError, frozenset[int]], ...] = (
         _row(
             "exit_code_usage",
             _ANY,
-            r"\S{1,200}: error: |Error: (?:No such (?:option|command)|Missing (?:argument|option)|Invalid value)|Usage: ",
+            r"\S{1,200}: error: |Error: (?:No such (?:option|command)|Missing (?:argument"
+            r"|option)|Invalid value)|Usage: ",
         ),
         frozenset({2}),
     ),
@@ -369,11 +367,15 @@ PACKAGE_OF = {
 
 #: Names people give to their own files: not to be had from an index, and installing whatever
 #: bears such a name there would run a stranger's code.
-OWN_MODULES = frozenset(
-    "augmentation common conf config configs core data dataloader dataset engine eval evaluate "
-    "helper helpers layers lib loader loss losses main metrics model models modules net network "
-    "networks options params preprocess settings src test tools train trainer transforms util utils".split()
-)
+# fmt: off
+OWN_MODULES = frozenset({
+    "augmentation", "common", "conf", "config", "configs", "core", "data", "dataloader",
+    "dataset", "engine", "eval", "evaluate", "helper", "helpers", "layers", "lib", "loader",
+    "loss", "losses", "main", "metrics", "model", "models", "modules", "net", "network",
+    "networks", "options", "params", "preprocess", "settings", "src", "test", "tools", "train",
+    "trainer", "transforms", "util", "utils",
+})
+# fmt: on
 
 #: Exceptions that only say that another program failed; its own last words come before.
 WRAPPERS = frozenset(

@@ -39,7 +39,8 @@ _ANSI = re.compile(
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 # torch.distributed, torchrun --tee, mpirun --tag-output, Ray.
 _PREFIX = re.compile(
-    r"(\[(?:rank|default)\d{1,5}\]:|\[\d{1,5},\d{1,5}\]<std(?:err|out)>:|\(\w{1,80} pid=\d{1,10}[^)]{0,60}\)) ?"
+    r"(\[(?:rank|default)\d{1,5}\]:|\[\d{1,5},\d{1,5}\]<std(?:err|out)>:"
+    r"|\(\w{1,80} pid=\d{1,10}[^)]{0,60}\)) ?"
 )
 _HEAD = "Traceback (most recent call last)"
 _AFTER_HEAD = re.compile(r":?[\s─╮]*")
@@ -65,7 +66,7 @@ _CLOSING = re.compile(
     | .{0,200}resource_tracker | .{0,200}\d%\|
     | CUDA\ kernel\ errors\ might | For\ debugging\ consider\ passing | Compile\ with\ `TORCH_USE
     | Search\ for\ `cuda | Device-side\ assertion | .{0,300}Assertion\ `.{1,300}\ failed\.
-    | \[?[WEIFC]\ ?\d{3,4}\  | \[[WE]\d{3,4}\  | \[[WEI]\  | srun:\  | slurmstepd: | make(?:\[\d+\])?:\ \*\*\*
+    | \[?[WEIFC]\ ?\d{3,4}\  | \[[WEI]\  | srun:\  | slurmstepd: | make(?:\[\d+\])?:\ \*\*\*
     | terminate\ called | what\(\) | Exception\ raised\ from | frame\ \#\d
     | Fatal\ Python\ error | (?:Current\ thread|Thread)\ 0x | Extension\ modules: | Stack\ \(most
     | \S{1,300}:\ line\ \d{1,6}:\s+\d{1,8}\ [A-Z]

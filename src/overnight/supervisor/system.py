@@ -117,7 +117,7 @@ class Sampler:
         Args:
             pids: Processes that, with all their descendants, are the job: the job itself and,
                 so that orphans stay in sight, its keeper.
-            now_s: A monotonic clock.
+            now_s: A clock that goes on; where it begins anew, so does the CPU figure.
         """
         self.gpu.poll(now_s)
         tree = self._watch.tree(pids, now_s)
@@ -125,7 +125,9 @@ class Sampler:
         if elapsed_s > 0:
             used_s = ticks_used(self.tree, tree) / TICKS_PER_S
             self._cpu_percent = 100.0 * used_s / elapsed_s
-        if elapsed_s > 0 or self._sampled_s is None:
+        elif elapsed_s < 0:
+            self._cpu_percent = 0.0
+        if elapsed_s or self._sampled_s is None:
             self._sampled_s = now_s
             self.tree = tree
         alive = [info for info in tree.values() if info.state not in _ENDED]

@@ -15,28 +15,34 @@ import sys
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # there is no screen
 os.environ.setdefault("TQDM_MININTERVAL", "5")
-_NB_SCRIPT = os.path.abspath(__file__)
-if __name__ == "__main__":
-    del __file__  # as in a notebook: worker processes do not run the script a second time
+_NB_SCRIPT = os.path.abspath(globals().get("__file__", "notebook.py"))
+if __name__ == "__main__":  # as in a notebook: worker processes do not run the script again
+    globals().pop("__file__", None)
 _nb_shown: dict[int, Any] = {}  # figures this cell has shown itself
 _nb_counts: dict[int, int] = {}
+_nb_marks: list[tuple[int, int]] = []
 
 
 def _nb_cell() -> int:
     """The notebook cell that is running: the nearest mark above the script's current line."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and not (
-        frame.f_code.co_name == "<module>" and frame.f_globals is globals()
+    frame: Any = sys._getframe(1)
+    here = frame.f_code.co_filename
+    while frame is not None and (frame.f_code.co_name, frame.f_code.co_filename) != (
+        "<module>",
+        here,
     ):
         frame = frame.f_back
-    if "_NB_MARKS" not in globals():
+    if not _nb_marks:
+        _nb_marks.append((0, 0))
         try:
             with open(_NB_SCRIPT, encoding="utf-8") as script:
-                marks = [(n, t.split()[3]) for n, t in enumerate(script, 1) if t[:10] == "# %% cell "]
-        except (OSError, ValueError):
-            marks = []
-        globals()["_NB_MARKS"] = [(line, int(cell)) for line, cell in marks if cell.isdigit()]
-    return max((c for line, c in globals()["_NB_MARKS"] if line <= frame.f_lineno), default=0)
+                for number, text in enumerate(script, 1):
+                    if text.startswith("# %% cell ") and text.split()[3].isdigit():
+                        _nb_marks.append((number, int(text.split()[3])))
+        except OSError:
+            pass
+    line = 0 if frame is None else frame.f_lineno
+    return max(cell for mark, cell in _nb_marks if mark <= line)
 
 
 def _nb_keep(content: Any, suffix: str) -> None:
@@ -148,26 +154,35 @@ def get_ipython() -> None:
     """No IPython is running."""
 
 
-class _NbPyplot(importlib.abc.MetaPathFinder):
-    """Gives ``plt.show`` its meaning when (and only when) matplotlib.pyplot is imported."""
+def _nb_patch(module: Any) -> None:
+    """What needs a screen or a browser page saves a file instead."""
+    if module.__name__ == "matplotlib.pyplot":
+        module.show = _nb_figures
+    else:  # plotly
+        module.BaseFigure.show = lambda figure, *args, **kwargs: _nb_show(figure)
+
+
+class _NbFinder(importlib.abc.MetaPathFinder):
+    """Patches these modules when (and only when) something imports them."""
+
+    waiting = {"matplotlib.pyplot", "plotly.basedatatypes"}
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
-        if name != "matplotlib.pyplot":
+        if name not in self.waiting:
             return None
-        sys.meta_path.remove(self)
+        self.waiting.discard(name)
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
             run = spec.loader.exec_module
 
             def exec_module(module: Any) -> None:
                 run(module)
-                module.show = _nb_figures
+                _nb_patch(module)
 
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
 
-if "matplotlib.pyplot" in sys.modules:
-    sys.modules["matplotlib.pyplot"].show = _nb_figures
-else:
-    sys.meta_path.insert(0, _NbPyplot())
+for _nb_name in _NbFinder.waiting & set(sys.modules):
+    _nb_patch(sys.modules[_nb_name])
+sys.meta_path.insert(0, _NbFinder())

@@ -25,7 +25,7 @@ class _NbRich:
     def __repr__(self) -> str:
         if type(self).__name__ in ("Markdown", "Latex", "Math", "Pretty", "Code"):
             return str(self.data)
-        return f"<{type(self).__name__} {self.filename or self.url or ''}>".replace(" >", ">")
+        return f"<IPython.display.{type(self).__name__} {self.filename or self.url or 'object'}>"
 
     def _bytes(self) -> Any:
         if self.data is None and self.filename:
@@ -42,11 +42,9 @@ class _NbRich:
         return data if isinstance(data, bytes) and data.startswith(b"\xff\xd8") else None
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        kind = type(self).__name__
-        if kind == "SVG":
-            data = self._bytes()
-            return {"image/svg+xml": data.decode() if isinstance(data, bytes) else data}
-        return {}
+        mime = {"SVG": "image/svg+xml", "HTML": "text/html"}.get(type(self).__name__)
+        data = self._bytes() if mime else None
+        return {mime: data.decode() if isinstance(data, bytes) else data} if mime else {}
 
 
 def _nb_ipython() -> None:

@@ -47,7 +47,7 @@ def _nb_script(line: str, body: str, check: bool = True, keep: bool = False) -> 
 
     sys.stdout.flush()
     done = subprocess.run(
-        shlex.split(line) + (["-s"] if False else []), input=body.encode("utf-8"), check=check,
+        shlex.split(line), input=body.encode("utf-8"), check=check,
         stdout=subprocess.PIPE if keep else None,
     )  # fmt: skip
     return done.stdout.decode("utf-8", "replace") if keep else None

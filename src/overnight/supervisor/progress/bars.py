@@ -94,12 +94,27 @@ class Bars:
         A bar that follows a finished one may be any step of the program; it counts only once
         others ran inside it.
         """
-        candidates = [
+        spanning = [
             bar
             for bar in self._bars.values()
-            if bar.is_open and (bar.order == 0 or bar.order in self._outer)
+            if bar.restarts == 0 and (bar.order == 0 or bar.order in self._outer)
         ]
-        return min(candidates, key=lambda bar: bar.order, default=None)
+        running = [bar for bar in spanning if bar.is_open]
+        if running:
+            return min(running, key=lambda bar: bar.order)
+        return next((bar for bar in spanning if bar.order in self._outer), None)
+
+    def see_inner(self) -> None:
+        """A bar of an epoch was drawn: none that is yet to come was there before the others."""
+        self._num_seen = max(1, self._num_seen)
+
+    def of_trainer(self) -> Bar | None:
+        """The bar of a transformers Trainer: without words, and drawn once for the whole run."""
+        once = [bar for bar in self._bars.values() if not bar.label and bar.restarts == 0]
+        running = [bar for bar in once if bar.is_open]
+        if running:
+            return min(running, key=lambda bar: bar.order)
+        return max(once, key=lambda bar: bar.total, default=None)
 
     def _others_missed(self, moved: Bar) -> None:
         for bar in self._bars.values():

@@ -16,6 +16,8 @@ _LEAST_UNITS = 2
 # Until an epoch was timed from end to end its validation and saving are unknown; between a tenth
 # and a third of an epoch is common.
 _UNSEEN_VALIDATION = 1.3
+# The first epoch may fill caches and compile: those after it took half as long, and less.
+_SLOW_FIRST = 0.5
 
 EarlyStopping = Literal["off", "on", "fired"]
 
@@ -121,7 +123,8 @@ def _left_of_pass(
     elif share >= _LEAST_SHARE and count.fine.last is not None:
         found = count.fine.remaining(_left(total, count.fine.last[1]), now_s)
         if found is not None:
-            found = found[0], found[1] * _UNSEEN_VALIDATION
+            more = total[0] - count.fine.last[1] > 1
+            found = found[0] * (_SLOW_FIRST if more else 1.0), found[1] * _UNSEEN_VALIDATION
     else:
         return None
     if found is not None and early == "fired":

@@ -164,7 +164,7 @@ _EARLY_OFF = re.compile(
 _EARLY_FIRED = re.compile(
     r"stopped early|signaling trainer to stop|epoch \d{1,7}: early stopping"
     r"|early[ _-]?stop(?:ping|ped)?\W{0,4}(?:$|at\b|after\b|triggered|activated|in epoch|on epoch)"
-    r"|조기\s?(?:종료|중단)(?:$|[.!]|합니다|되었|됨|했)"
+    r"|조기\s?(?:종료|중단)(?:$|[.!:]|합니다|되었|됨|했)"
 )
 
 

@@ -14,6 +14,8 @@ from math import isfinite, sqrt
 
 # Enough for quartiles of the recent half; small enough that a snapshot stays under 2 kB.
 _MAX_SEGMENTS = 48
+# The slow start is left out once this much of what it covered was done again without it.
+_ENOUGH_WITHOUT_FIRST = 0.5
 # Unit costs are taken from the newest half of the work, but from at least this many units.
 _RECENT_UNITS = 5.0
 
@@ -98,7 +100,8 @@ class Pace:
         segments = self._segments
         if not segments:
             return None
-        if len(segments) > 1:
+        rest = sum(units for _, units in segments[1:])
+        if rest >= segments[0][1] * _ENOUGH_WITHOUT_FIRST:
             segments = segments[1:]  # the first holds the start: compilation, caches, downloads
         wanted = max(_RECENT_UNITS, sum(units for _, units in segments) / 2)
         recent: list[tuple[float, float]] = []

@@ -141,7 +141,10 @@ class Progress:
         if seen.epoch is not None:
             self._see_epoch(seen.epoch, now_s)
         bar = seen.bar
-        if bar is None or bar.preparing or seen.epoch is not None:
+        if bar is None or bar.preparing:
+            return
+        if seen.epoch is not None:
+            self._bars.see_inner()
             return
         if not bar.in_epoch:
             self._bars.see(bar, now_s)
@@ -189,7 +192,7 @@ class Progress:
             yield of_bar(self._job, self._job_unit, "job", at_most=self._at_most, now_s=now_s)
         if self._eta.told:
             yield of_framework(self._eta, at_most=self._at_most, now_s=now_s)
-        bar = self._bars.outermost()
+        bar = self._bars.of_trainer() if self._trainer else self._bars.outermost()
         if bar is not None and self._trainer:
             yield of_bar(bar, "step", "framework", at_most=self._at_most, now_s=now_s)
         counts = sorted(self._counts.values(), key=self._rank, reverse=True)

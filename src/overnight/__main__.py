@@ -1,0 +1,8 @@
+"""``python -m overnight``."""
+
+import sys
+
+from overnight.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

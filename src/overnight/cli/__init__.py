@@ -1,0 +1,166 @@
+"""The ``overnight`` command: parse, call, print.
+
+One module per group of verbs, loaded only when its verb is asked for: ``overnight run`` must have
+the job running in 0.3 s, and a help page may take longer than a verb.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from overnight.errors import OvernightError, UserErrors
+from overnight.messages import say
+
+if TYPE_CHECKING:
+    import typer
+
+#: Verb → the module that has it, in the order the help page shows.
+VERBS = {
+    "run": "run",
+    "ls": "ls",
+    "status": "status",
+    "logs": "logs",
+    "top": "top",
+    "stop": "stop",
+    "resume": "resume",
+    "wait": "wait",
+    "rm": "rm",
+    "convert": "convert",
+    "doctor": "doctor",
+}
+
+
+def app(verb: str | None = None) -> typer.Typer:
+    """The command with all its verbs, or with one of them."""
+    import typer
+
+    made = typer.Typer(
+        name="overnight",
+        help=say("cli.help"),
+        no_args_is_help=True,
+        add_completion=verb is None,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None if verb else "rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @made.callback(invoke_without_command=True)
+    def overnight(
+        version: bool = typer.Option(False, "--version", help=say("cli.version")),
+        debug: bool = typer.Option(False, "--debug", help=say("cli.debug")),
+    ) -> None:
+        if version:
+            from overnight import __version__
+
+            print("overnight", __version__)
+            raise typer.Exit
+
+    for name in VERBS if verb is None else (verb,):
+        import_module("overnight.cli." + VERBS[name]).register(made)
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line and returns its exit code: 2 for what the person can put right."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = bool(os.environ.get("OVERNIGHT_DEBUG"))
+    while words[:1] == ["--debug"]:
+        debug, words = True, words[1:]
+    helping = any(word in ("-h", "--help") for word in words)
+    completing = "_OVERNIGHT_COMPLETE" in os.environ
+    verb = words[0] if words and words[0] in VERBS and not helping and not completing else None
+    try:
+        if verb == "run":
+            from overnight.cli.run import arrange
+
+            words = arrange(words)
+        import typer.main
+
+        command = typer.main.get_command(app(verb))
+        answer = command.main(words, prog_name="overnight", standalone_mode=completing)
+        return answer if isinstance(answer, int) else 0
+    except UserErrors as error:
+        return _complain(error.errors, debug)
+    except OvernightError as error:
+        return _complain([error], debug)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output (head, less) has gone; the interpreter must not flush into it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        if debug:
+            raise
+        return _translate(error)
+
+
+def _complain(errors: Sequence[OvernightError], debug: bool) -> int:
+    """Prints what, where, how to fix; with ``--debug`` the traceback follows."""
+    if debug:
+        raise errors[0]
+    for error in errors:
+        _say_error(error.what, error.where, error.fix)
+    return max(error.exit_code for error in errors)
+
+
+def _say_error(what: str, where: str = "", fix: str = "") -> None:
+    from overnight.redact import redact
+
+    lines = [say("cli.error", what=what)]
+    lines += [say("cli.error_where", where=where)] if where else []
+    lines += [say("cli.error_fix", fix=fix)] if fix else []
+    print(redact("\n".join(lines)), file=sys.stderr)
+
+
+def _translate(error: Exception) -> int:
+    """What the parser or the system refused, in the reader's language and three lines."""
+    import typer
+    import typer._click.exceptions as click
+
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, typer.Abort):
+        return 130
+    if isinstance(error, click.UsageError):
+        return _usage_error(error)
+    if isinstance(error, OSError):
+        from overnight.errors import UserError
+
+        where = error.filename or ""
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        problem = UserError("cli.system_refused", where=where, reason=reason)
+        return _complain([problem], debug=False)
+    _say_error(
+        say("cli.bug", name=type(error).__name__, text=str(error)), fix=say("cli.bug.fix")
+    )
+    return 1
+
+
+def _usage_error(error: Any) -> int:
+    verb = error.ctx.info_name if error.ctx is not None and error.ctx.parent is not None else ""
+    command = ("overnight " + (verb or "")).strip()
+    kind = type(error).__name__
+    if kind == "NoSuchOption":
+        near = ", ".join(error.possibilities or ())
+        what = say("cli.no_such_option", option=error.option_name)
+        fix = say("cli.did_you_mean", near=near) if near else say("cli.see_help", command=command)
+    elif kind == "MissingParameter":
+        what = say("cli.missing", name=(error.param.human_readable_name if error.param else ""))
+        fix = say("cli.see_help", command=command)
+    elif kind == "NoSuchCommand" or error.message.startswith("No such command"):
+        from difflib import get_close_matches
+
+        word = error.message.partition("'")[2].partition("'")[0]
+        near = ", ".join(get_close_matches(word, VERBS))
+        what = say("cli.no_such_verb", verb=word)
+        fix = say("cli.did_you_mean", near=near) if near else say("cli.see_help", command=command)
+    else:
+        what = error.format_message()
+        fix = say("cli.see_help", command=command)
+    _say_error(what, command, fix)
+    return 2

@@ -1,0 +1,178 @@
+"""``overnight run``: start a job that outlives the terminal."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from overnight.cli.output import print_json
+from overnight.errors import UserError, UserErrors
+from overnight.messages import say
+
+#: Options of ``run`` and whether they take a value: the command line is split by them before
+#: typer sees it, since behind TARGET what is not ours is the job's.
+_OPTIONS = {
+    "--name": True, "--set": True, "--map": True, "--env": True, "--python": True,
+    "--restart": True, "--stall-after": True, "--label": True, "--kind": True, "--root": True,
+    "--follow": False, "-f": False, "--json": False, "--help": False, "-h": False,
+}  # fmt: skip
+_KINDS = ("run", "train", "optimization", "infer", "pipeline")
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h)?")
+
+
+def arrange(words: Sequence[str]) -> list[str]:
+    """Puts our options in front, so that all behind ``--`` is the target and the job's arguments.
+
+    Before TARGET an option we do not know is an error; behind it, it is the job's. Behind ``--``
+    everything is the job's, and without a TARGET before it everything is the command.
+    """
+    ours: list[str] = [words[0]]
+    theirs: list[str] = []
+    target = False
+    at = 1
+    while at < len(words):
+        word = words[at]
+        at += 1
+        if word == "--":
+            rest = list(words[at:])
+            return [*ours, "--", *(theirs if target else [""]), *rest]
+        name, equals, _ = word.partition("=")
+        if name in _OPTIONS and (word.startswith("--") or not equals):
+            ours.append(word)
+            if _OPTIONS[name] and not equals and at < len(words):
+                ours.append(words[at])
+                at += 1
+        elif not target and word.startswith("-") and word != "-":
+            ours.append(word)  # typer says what is wrong with it
+        else:
+            target = True
+            theirs.append(word)
+    return [*ours, "--", *theirs] if theirs else ours
+
+
+def register(app: typer.Typer) -> None:
+    """Adds ``run``."""
+
+    @app.command(help=say("run.help"), no_args_is_help=True)
+    def run(
+        target: Annotated[str, typer.Argument(help=say("run.target"), show_default=False)] = "",
+        args: Annotated[list[str] | None, typer.Argument(help=say("run.args"))] = None,
+        name: Annotated[str | None, typer.Option(help=say("run.name"))] = None,
+        follow: Annotated[bool, typer.Option("--follow", "-f", help=say("run.follow"))] = False,
+        set_: Annotated[
+            list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=say("run.set"))
+        ] = None,
+        map_: Annotated[
+            list[str] | None, typer.Option("--map", metavar="FROM=TO", help=say("run.map"))
+        ] = None,
+        env: Annotated[
+            list[str] | None, typer.Option("--env", metavar="K=V", help=say("run.env"))
+        ] = None,
+        python: Annotated[str | None, typer.Option(help=say("run.python"))] = None,
+        restart: Annotated[int, typer.Option(min=0, help=say("run.restart"))] = 0,
+        stall_after: Annotated[
+            str | None, typer.Option(metavar="10m", help=say("run.stall_after"))
+        ] = None,
+        label: Annotated[list[str] | None, typer.Option(help=say("run.label"))] = None,
+        kind: Annotated[str, typer.Option(help=say("run.kind"))] = "run",
+        root: Annotated[str | None, typer.Option(help=say("run.root"))] = None,
+        json: Annotated[bool, typer.Option("--json", help=say("cli.json"))] = False,
+    ) -> int | None:
+        from overnight.start import Asked, start
+
+        problems: list[UserError] = []
+        asked = Asked(
+            target=target,
+            args=args or (),
+            name=name,
+            overrides=pairs(set_ or (), "--set", problems),
+            path_map=pairs(map_ or (), "--map", problems),
+            env=_variables(env or ()),
+            python=python,
+            restart=restart,
+            stall_after_s=_span(stall_after, problems),
+            labels=label or (),
+            kind=_kind(kind, problems),
+            root=root,
+        )
+        if json and follow:
+            problems.append(UserError("run.json_and_follow", where="--json --follow"))
+        if problems:
+            raise UserErrors(problems)
+        started = start(asked)
+        if json:
+            print_json(
+                "run",
+                run_id=started.run.run_id,
+                name=started.name,
+                dir=started.run.dir,
+                log=started.run.log,
+                job_pid=started.job_pid,
+                findings=[
+                    {"level": f.level, "cell": f.cell, "line": f.line, "key": f.key}
+                    for f in started.findings
+                ],
+            )
+            return None
+        _announce(started)
+        if follow:
+            from overnight.cli.follow import follow as follow_run
+
+            return follow_run(started.run)
+        return None
+
+
+def _announce(started: Any) -> None:
+    """Says that it runs, and how to follow, stop and find it."""
+    if started.overrides_diff:
+        print(started.overrides_diff.rstrip("\n"), file=sys.stderr)
+    for finding in started.findings:
+        if finding.level == "warns":
+            where = say("run.cell", cell=finding.cell, line=finding.line)
+            print(f"! {where} {finding.text}", file=sys.stderr)
+    run = started.run
+    word = shlex.quote(run.run_id)
+    print(say("run.started", name=started.name, pid=started.job_pid, run=word, log=run.log))
+
+
+def pairs(items: Sequence[str], option: str, problems: list[UserError]) -> dict[str, str]:
+    """``KEY=VALUE`` items as a mapping."""
+    found: dict[str, str] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not key or not equals:
+            problems.append(UserError("run.pair_form", where=f"{option} {item}", option=option))
+        found[key] = value
+    return found
+
+
+def _variables(items: Sequence[str]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        found[name] = value if equals else None
+    return found
+
+
+def _span(text: str | None, problems: list[UserError]) -> float | None:
+    """``90``, ``90s``, ``10m``, ``2h`` in seconds."""
+    if text is None:
+        return None
+    match = _SPAN.fullmatch(text.strip())
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"] if match else 0.0
+    if seconds <= 0:
+        problems.append(UserError("run.span_form", where=f"--stall-after {text}"))
+        return None
+    return seconds
+
+
+def _kind(kind: str, problems: list[UserError]) -> str:
+    if kind not in _KINDS:
+        kinds = ", ".join(_KINDS)
+        problems.append(UserError("run.kind_form", where=f"--kind {kind}", kinds=kinds))
+    return kind

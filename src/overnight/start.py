@@ -1,0 +1,452 @@
+"""Starts a run: what was asked for becomes a folder, and the folder a running job.
+
+Whatever can be known to fail is found out before anything starts, all of it at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from overnight.errors import LedgerError, NotebookError, UserError, UserErrors
+from overnight.ledger import files, index
+from overnight.ledger.format import SCHEMA_VERSION
+from overnight.ledger.identity import here
+from overnight.ledger.paths import (
+    MAX_NAME_CHARS,
+    RunPaths,
+    create_run,
+    find_root,
+    name_from,
+    name_problem,
+)
+from overnight.redact import is_secret_name, redact
+from overnight.supervisor.detach import detach
+from overnight.supervisor.launch import Launch, hide, kept, sha256
+
+#: A job's first minutes of output and a checkpoint need at least this.
+_FREE_MIB = 64
+TargetKind = Literal["script", "notebook", "command"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person asked to run.
+
+    Attributes:
+        target: A ``.py`` or ``.ipynb`` file; empty for a command.
+        args: The job's arguments, or the whole command.
+        overrides: A notebook's parameters to rewrite, name → text.
+        path_map: Folders a notebook names (``/kaggle/input``) → folders here.
+        env: Variables for the job; a None value is taken from this process's environment.
+        stall_after_s: Quiet time that counts as a stall; None for the default.
+    """
+
+    target: str = ""
+    args: Sequence[str] = ()
+    name: str | None = None
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    path_map: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str | None] = field(default_factory=dict)
+    python: str | None = None
+    restart: int = 0
+    stall_after_s: float | None = None
+    labels: Sequence[str] = ()
+    kind: str = "run"
+    root: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A job that really runs."""
+
+    run: RunPaths
+    name: str
+    job_pid: int
+    #: What the notebook's conversion has to say (overnight.notebook.Finding).
+    findings: Sequence[Any] = ()
+    overrides_diff: str = ""
+
+
+def start(asked: Asked) -> Started:
+    """Checks, makes the run's folder, starts the supervisor, and returns once the job runs.
+
+    Raises:
+        UserErrors: Everything that is wrong with what was asked; nothing was started or left.
+    """
+    problems: list[UserError] = []
+    kind = _kind_of_target(asked, problems)
+    if asked.name is not None:
+        why = name_problem(asked.name)
+        if why is not None:
+            problems.append(UserError(f"run.name_{why}", where="--name", limit=MAX_NAME_CHARS))
+    if kind != "notebook":
+        problems += [
+            UserError("run.set_on_script", where=f"--set {key}", key=key, target=asked.target)
+            for key in asked.overrides
+        ]
+    cwd = os.getcwd()
+    base = os.path.dirname(os.path.abspath(asked.target)) if asked.target else cwd
+    root = find_root(base if os.path.isdir(base) else cwd, asked.root)
+    env = _environment(asked, root, problems)
+    conversion = _convert(asked, env, problems) if kind == "notebook" and not problems else None
+    python = _python(asked, conversion, env, problems) if kind != "command" else ""
+    argv = _argv(asked, kind, python, env, problems)
+    if conversion is not None and python:
+        _check_notebook(asked.target, conversion, python, problems)
+    problems += _check_root(root)
+    if problems:
+        raise UserErrors(problems)
+    return _start(asked, kind, root, argv, env, python, conversion)
+
+
+# ── checks ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _kind_of_target(asked: Asked, problems: list[UserError]) -> TargetKind | None:
+    if not asked.target:
+        if not asked.args:
+            problems.append(UserError("run.nothing"))
+        return "command"
+    suffix = os.path.splitext(asked.target)[1].lower()
+    if suffix in (".yaml", ".yml"):
+        problems.append(UserError("run.config_later", where=asked.target))
+        return None
+    kinds: dict[str, TargetKind] = {".py": "script", ".ipynb": "notebook"}
+    if not os.path.exists(asked.target):
+        near = _near(asked.target)
+        key = "run.no_such_file_near" if near else "run.no_such_file"
+        problems.append(UserError(key, where=os.path.abspath(asked.target), near=near))
+    elif os.path.isdir(asked.target):
+        problems.append(UserError("run.is_folder", where=asked.target))
+    elif suffix not in kinds:
+        command = shlex.join([asked.target, *asked.args])
+        problems.append(UserError("run.unknown_target", where=asked.target, command=command))
+    elif not os.access(asked.target, os.R_OK):
+        problems.append(UserError("run.unreadable", where=asked.target))
+    else:
+        return kinds[suffix]
+    return None
+
+
+def _near(target: str) -> str:
+    """A file beside the missing one that was probably meant."""
+    from difflib import get_close_matches
+
+    folder = os.path.dirname(target)
+    try:
+        names = [name for name in os.listdir(folder or ".") if name.endswith((".py", ".ipynb"))]
+    except OSError:
+        return ""
+    close = get_close_matches(os.path.basename(target), names, n=1)
+    return os.path.join(folder, close[0]) if close else ""
+
+
+def _environment(asked: Asked, root: str, problems: list[UserError]) -> dict[str, str]:
+    """This process's environment, the root's ``.env`` below it, ``--env`` above it."""
+    env = dict(os.environ)
+    dotenv = os.path.join(root, ".env")
+    if os.path.isfile(dotenv):
+        from dotenv import dotenv_values
+
+        for name, value in dotenv_values(dotenv, interpolate=False).items():
+            if value is not None:
+                env.setdefault(name, value)
+    for name, value in asked.env.items():
+        if not name or "=" in name or "\0" in name:
+            problems.append(UserError("run.env_form", where=f"--env {name}"))
+        elif value is None:
+            if name not in env:
+                problems.append(UserError("run.env_missing", where=f"--env {name}", name=name))
+        elif is_secret_name(name):
+            # Everybody on the machine could read it in ps, and the shell would keep it.
+            problems.append(UserError("run.env_secret", where=f"--env {name}=…", name=name))
+        else:
+            env[name] = value
+    return env
+
+
+def _convert(asked: Asked, env: Mapping[str, str], problems: list[UserError]) -> Any:
+    from pathlib import Path
+
+    from overnight.notebook import convert
+
+    try:
+        return convert(
+            Path(asked.target), overrides=asked.overrides, paths=asked.path_map, env=env
+        )
+    except NotebookError as error:
+        problems.append(error)
+    except UserErrors as errors:
+        problems += errors.errors
+    return None
+
+
+def _check_notebook(
+    target: str, conversion: Any, python: str, problems: list[UserError]
+) -> None:
+    """What in the notebook would stop it at night."""
+    from overnight.notebook import check_installs
+
+    found = [*conversion.findings, *check_installs(conversion.installs, python)]
+    for finding in found:
+        if finding.level == "blocks":
+            where = f"{target}, cell {finding.cell}" + (f", line {finding.line}" if finding.line else "")
+            problems.append(NotebookError("run.notebook_blocks", where=where, text=finding.text,
+                                          fix=finding.fix))  # fmt: skip
+
+
+def _python(
+    asked: Asked, conversion: Any, env: Mapping[str, str], problems: list[UserError]
+) -> str:
+    """The job's Python: ``--python``, the notebook's kernel, the active environment, or ours."""
+    if asked.python is not None:
+        found = shutil.which(os.path.expanduser(asked.python), path=env.get("PATH"))
+        if found is None:
+            problems.append(UserError("run.no_such_python", where=f"--python {asked.python}"))
+            return ""
+        return os.path.abspath(found)
+    if conversion is not None and conversion.kernel:
+        kernel = kernel_python(conversion.kernel, env)
+        if kernel:
+            return kernel
+    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        folder = env.get(variable)
+        if folder:
+            path = os.path.join(folder, "bin", "python")
+            if os.access(path, os.X_OK):
+                return path
+    return sys.executable
+
+
+def kernel_python(kernel: str, env: Mapping[str, str]) -> str:
+    """The interpreter of a Jupyter kernel of this name; empty if it does not name one by path.
+
+    The kernel that every Jupyter brings along (``python3``) names no environment of its own.
+    """
+    home = os.path.expanduser("~")
+    places = [os.path.join(env.get("JUPYTER_DATA_DIR") or os.path.join(home, ".local/share/jupyter"))]
+    places += [part for part in env.get("JUPYTER_PATH", "").split(os.pathsep) if part]
+    places += ["/usr/local/share/jupyter", "/usr/share/jupyter"]
+    if kernel == "python3" or os.sep in kernel:
+        return ""
+    for place in places:
+        said = files.read_json(os.path.join(place, "kernels", kernel, "kernel.json")) or {}
+        argv = said.get("argv")
+        if isinstance(argv, list) and argv and isinstance(argv[0], str):
+            if os.path.isabs(argv[0]) and os.access(argv[0], os.X_OK):
+                return argv[0]
+    return ""
+
+
+def _argv(
+    asked: Asked,
+    kind: TargetKind | None,
+    python: str,
+    env: Mapping[str, str],
+    problems: list[UserError],
+) -> list[str]:
+    if kind == "script":
+        return [python, os.path.abspath(asked.target), *asked.args]
+    if kind == "notebook":
+        return [python, "", *asked.args]  # the script's place is known once the folder is made
+    if not asked.args:
+        return []
+    program = shutil.which(asked.args[0], path=env.get("PATH"))
+    if program is None:
+        exists = os.path.exists(asked.args[0])
+        key = "run.not_executable" if exists else "run.no_such_command"
+        problems.append(UserError(key, where=asked.args[0], command=asked.args[0]))
+        return []
+    # argv[0] as a full path: a venv's Python finds its packages by it.
+    return [os.path.abspath(program), *asked.args[1:]]
+
+
+def _check_root(root: str) -> list[UserError]:
+    """Whether a run can be written there at all."""
+    try:
+        os.makedirs(os.path.join(root, "experiments"), mode=0o700, exist_ok=True)
+    except OSError as error:
+        return [UserError("run.root_unwritable", where=root, reason=os.strerror(error.errno or 0))]
+    if not os.access(os.path.join(root, "experiments"), os.W_OK | os.X_OK):
+        reason = os.strerror(errno.EACCES)
+        return [UserError("run.root_unwritable", where=root, reason=reason)]
+    if sys.platform != "win32":
+        disk = os.statvfs(root)
+        free_mib = disk.f_bavail * disk.f_frsize / 2**20
+        if free_mib < _FREE_MIB:
+            return [UserError("run.disk_full", where=root, free=f"{free_mib:.0f}", need=_FREE_MIB)]
+        if disk.f_files and not disk.f_favail:
+            return [UserError("run.inodes_full", where=root)]
+    return []
+
+
+# ── the start itself ────────────────────────────────────────────────────────────────────────
+
+
+def _start(
+    asked: Asked,
+    kind: TargetKind | None,
+    root: str,
+    argv: list[str],
+    env: dict[str, str],
+    python: str,
+    conversion: Any,
+) -> Started:
+    name = asked.name or name_from(asked.target or asked.args[0])
+    run = create_run(root, asked.kind, name)
+    try:
+        cwd, entry, notebook = os.getcwd(), "", ""
+        if kind == "script":
+            entry = os.path.abspath(asked.target)
+            shutil.copyfile(entry, os.path.join(run.code, os.path.basename(entry)))
+        elif kind == "notebook":
+            notebook = os.path.abspath(asked.target)
+            # A notebook runs where it lies, and imports what lies beside it.
+            cwd = os.path.dirname(notebook)
+            entry = os.path.join(run.code, name_from(notebook) + ".py")
+            files.replace(entry, conversion.source.encode())
+            argv[1] = entry
+            env["PYTHONPATH"] = os.pathsep.join(filter(None, [cwd, env.get("PYTHONPATH", "")]))
+        launch = Launch(
+            argv=hide(argv, env),
+            cwd=cwd,
+            env={**kept(env), **{k: v for k, v in asked.env.items() if v is not None}},
+            env_names=tuple(k for k, v in asked.env.items() if v is None),
+            entry=entry,
+            entry_sha256=sha256(entry) if entry else "",
+            notebook=notebook,
+            notebook_sha256=sha256(notebook) if notebook else "",
+            overrides=dict(asked.overrides),
+            path_map=dict(asked.path_map),
+            restart=asked.restart,
+            stall_after_s=asked.stall_after_s,
+        )
+        launch.write(run)
+        created_us = time.time_ns() // 1000
+        _describe(run, asked, name, launch, python, created_us)
+        answer = detach(run, "start", launch.environment(env))
+    except BaseException:
+        _undo(run)
+        raise
+    if not answer.started or answer.job_pid is None:
+        crashed = ""
+        try:
+            with open(run.supervisor_log, encoding="utf-8", errors="replace") as log:
+                crashed = log.read().strip()[-2000:]
+        except OSError:
+            pass
+        _undo(run)
+        if answer.errno is None:
+            raise LedgerError("run.supervisor_died", where=crashed.rpartition("\n")[2])
+        reason = os.strerror(answer.errno)
+        raise UserErrors([UserError("run.cannot_start", where=answer.file, reason=reason)])
+    # Known to the index only now: what never ran is no run.
+    index.add(run, name=name, created_us=created_us)
+    findings = conversion.findings if conversion is not None else ()
+    diff = conversion.overrides_diff if conversion is not None else ""
+    return Started(run, name, answer.job_pid, findings, diff)
+
+
+def _undo(run: RunPaths) -> None:
+    """Removes what a start that failed has made."""
+    shutil.rmtree(run.dir, ignore_errors=True)
+    files.discard(run.log)
+
+
+def _describe(
+    run: RunPaths, asked: Asked, name: str, launch: Launch, python: str, created_us: int
+) -> None:
+    """Writes run.json and config.yaml."""
+    argv = [redact(item) for item in launch.argv]
+    info = {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": run.run_id,
+        "name": name,
+        "kind": run.kind,
+        "argv": argv,
+        "cwd": launch.cwd,
+        "root": run.root,
+        "parent": os.environ.get("OVERNIGHT_RUN_DIR"),
+        "target": asked.target,
+        "git_commit": git_commit(launch.cwd),
+        "entry_sha256": launch.notebook_sha256 or launch.entry_sha256,
+        "python": python or None,
+        "platform": sys.platform,
+        "host": here()[3],
+        "cpu_count": os.cpu_count(),
+        "created_us": created_us,
+        "labels": list(asked.labels),
+        "supervised": True,
+        "overnight_version": _version(),
+        "log": run.log,
+    }
+    files.replace(run.run_json, files.to_json(info))
+    if launch.stall_after_s is None:
+        stall_after = None
+    else:
+        stall_after = f"{launch.stall_after_s:g}s"
+    config = {
+        "target": asked.target or None,
+        "args": [redact(item) for item in hide(asked.args, os.environ)],
+        "name": name,
+        "set": dict(asked.overrides),
+        "map": dict(asked.path_map),
+        "env": {k: "${" + k + "}" if v is None else v for k, v in asked.env.items()},
+        "python": python or None,
+        "restart": asked.restart,
+        "stall_after": stall_after,
+        "label": list(asked.labels),
+        "kind": run.kind,
+    }
+    files.replace(run.config_yaml, _yaml(config).encode("utf-8", "replace"))
+
+
+def _yaml(config: Mapping[str, Any]) -> str:
+    """Flat YAML: every JSON value is one, so no library is needed to write it."""
+    import json
+
+    return "".join(f"{k}: {json.dumps(v, ensure_ascii=False)}\n" for k, v in config.items())
+
+
+def _version() -> str:
+    from overnight import __version__
+
+    return __version__
+
+
+def git_commit(folder: str) -> str | None:
+    """The commit checked out in a folder, read from git's own files (a call of git costs 5 ms)."""
+    while not os.path.exists(os.path.join(folder, ".git")):
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+    git = os.path.join(folder, ".git")
+    head = _line(os.path.join(git, "HEAD"))
+    if not head.startswith("ref: "):
+        return head or None
+    ref = head[5:]
+    commit = _line(os.path.join(git, *ref.split("/")))
+    if not commit:
+        try:
+            with open(os.path.join(git, "packed-refs"), encoding="utf-8") as file:
+                commit = next((line[:40] for line in file if line.rstrip().endswith(" " + ref)), "")
+        except OSError:
+            return None
+    return commit or None
+
+
+def _line(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.readline().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,1 @@
+"""What tests of Overnight, and of plug-ins to it, are made with."""
