@@ -17,7 +17,14 @@ def _read(text: str) -> LineSeen:
 
 # (line, form, number, total, phase, share)
 EPOCH_LINES = [
-    ("Epoch 2/2:  83%|████████▎ | 25/30 [00:00<00:00, 49.01it/s]", "slash", 2, 2, "inside", 25 / 30),
+    (
+        "Epoch 2/2:  83%|████████▎ | 25/30 [00:00<00:00, 49.01it/s]",
+        "slash",
+        2,
+        2,
+        "inside",
+        25 / 30,
+    ),
     (
         "Epoch 1/2  ━━━╸━━━ 26/50 0:00:00 • 0:00:01 129.41it/s train_loss:",
         "rich",
@@ -67,7 +74,14 @@ EPOCH_LINES = [
     ("Epoch 3/20 finished in 35.2s", "slash", 3, 20, "end", None),
     ("Epoch [3/20], Step [100/600], Loss: 0.3012", "slash", 3, 20, "inside", 100 / 600),
     ("Epoch 3/20 | iter 140 | loss 0.41", "slash", 3, 20, "inside", None),
-    ("Epoch: [12][ 40/391] Time 0.093 (0.110) Loss 1.2345", "bracket", 12, None, "inside", 40 / 391),
+    (
+        "Epoch: [12][ 40/391] Time 0.093 (0.110) Loss 1.2345",
+        "bracket",
+        12,
+        None,
+        "inside",
+        40 / 391,
+    ),
     ("Train Epoch: 3 [12800/60000 (21%)]\tLoss: 0.52", "bracket", 3, None, "inside", 12800 / 60000),
     (
         "11/20 02:58:41 - mmengine - INFO - Epoch(train)  [3][100/732]  lr: 1.0e-02  eta: 1:02:33",
@@ -244,7 +258,11 @@ _PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@given(st.one_of(st.binary(max_size=400), st.lists(_PIECES, max_size=60).map(lambda p: "".join(p).encode())))
+@given(
+    st.one_of(
+        st.binary(max_size=400), st.lists(_PIECES, max_size=60).map(lambda p: "".join(p).encode())
+    )
+)
 def test_any_bytes_are_read_or_left(line: bytes) -> None:
     seen = read_line(line)
     if seen is not None and seen.epoch is not None:

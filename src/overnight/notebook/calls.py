@@ -132,9 +132,12 @@ class Calls:
         local = alias.asname or alias.name
         if node.level:
             return None
-        if node.module in notebook and alias.name in _TQDM_NAMES:
-            name = _TQDM_NAMES[alias.name]
-        elif node.module == "tqdm" and alias.name in ("tqdm_notebook", "tnrange"):
+        if (
+            node.module in notebook
+            and alias.name in _TQDM_NAMES
+            or node.module == "tqdm"
+            and alias.name in ("tqdm_notebook", "tnrange")
+        ):
             name = _TQDM_NAMES[alias.name]
         elif node.module == "tqdm" and alias.name in ("notebook", "autonotebook"):
             return "from tqdm import auto as " + local
@@ -152,7 +155,9 @@ class Calls:
         origin = self._origins.of(node.func)
         self._ask(node, origin, place, cell)
         first = node.args[0] if node.args else None
-        name = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+        name = (
+            first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+        )
         is_secret_getter = origin == "google.colab.userdata.get" or (
             isinstance(node.func, ast.Attribute) and node.func.attr == "get_secret"
         )
@@ -192,7 +197,7 @@ class Calls:
     def _ask(self, node: ast.Call, origin: str, place: Place, cell: int) -> None:
         what = _QUESTIONS.get(origin)
         if what is None and isinstance(node.func, ast.Name) and origin in _BUILTIN_QUESTIONS:
-            if not node.func.id in self._gathered.assigned:
+            if node.func.id not in self._gathered.assigned:
                 what = _BUILTIN_QUESTIONS[origin]
         if what is not None and not place.in_try:
             level: Level = "warns" if place.conditional else "blocks"
@@ -214,14 +219,20 @@ class Calls:
         ]
         if function.attr in ("system", "getoutput", "getoutputs") and len(node.args) == 1:
             edits.replace(function, "_nb_sh" if function.attr == "system" else "_nb_lines")
-            self._gathered.makes_files = True
+            self._gathered.runs_command(cell, node.lineno)
             return True
         text = " ".join(literals).strip().lstrip("%")
-        if function.attr in ("magic", "run_line_magic") and text and len(literals) == len(node.args):
+        if (
+            function.attr in ("magic", "run_line_magic")
+            and text
+            and len(literals) == len(node.args)
+        ):
             new = line_magic("%" + text, cell, node.lineno, self._gathered)
             edits.replace(node, _as_expression(new.partition("  #")[0].strip()))
             return True
-        self._gathered.add("warns", cell, node.lineno, "magic_unknown", magic="get_ipython()." + function.attr)
+        self._gathered.add(
+            "warns", cell, node.lineno, "magic_unknown", magic="get_ipython()." + function.attr
+        )
         return True
 
     def _environment(self, node: ast.Subscript, place: Place, cell: int) -> None:
@@ -233,9 +244,7 @@ class Calls:
         if isinstance(node.ctx, ast.Store):
             self._set_by_notebook.add(name)
         elif isinstance(node.ctx, ast.Load):
-            self.need(
-                name, cell, node.lineno, conditional=place.conditional, in_try=place.in_try
-            )
+            self.need(name, cell, node.lineno, conditional=place.conditional, in_try=place.in_try)
 
 
 def _as_expression(code: str) -> str:

@@ -104,7 +104,8 @@ def statement_lines(source: str) -> Iterator[Line]:
 
 
 _ASSIGNED = re.compile(
-    r"^(?P<target>[^\W\d][\w.\[\]'\", ()*]*?)\s*=\s*(?P<mark>!|%(?=[^\W\d]))(?P<rest>.*)$", re.DOTALL
+    r"^(?P<target>[^\W\d][\w.\[\]'\", ()*]*?)\s*=\s*(?P<mark>!|%(?=[^\W\d]))(?P<rest>.*)$",
+    re.DOTALL,
 )
 _HELP = re.compile(r"^(?:\?{1,2}[\w.*%]+|[\w.*%\[\]()'\"]+\?{1,2});?\s*$")
 
@@ -134,4 +135,6 @@ def is_help(bare: str) -> bool:
 
 def joined(lines: list[str]) -> str:
     """The lines of one magic, continued by backslashes, as one."""
-    return " ".join([line.rstrip()[:-1] if line.rstrip().endswith("\\") else line for line in lines])
+    return " ".join(
+        [line.rstrip()[:-1] if line.rstrip().endswith("\\") else line for line in lines]
+    )

@@ -8,7 +8,6 @@ import os
 import re
 import tokenize
 from collections.abc import Mapping
-from pathlib import Path
 
 from overnight.notebook.conversion import InputPath, Level
 from overnight.notebook.edit import Edits
@@ -82,6 +81,11 @@ class Literals:
             self._origins.learn(node)
             if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
                 passed_over.add(id(node.right))  # base + "/content": the end of a path
+            elif (
+                isinstance(node, ast.Call)
+                and self._origins.of(node.func) == "google.colab.drive.mount"
+            ):
+                passed_over.update(id(argument) for argument in node.args)
             elif isinstance(node, ast.MatchValue):
                 passed_over.add(id(node.value))
             elif isinstance(node, ast.JoinedStr):
@@ -146,7 +150,9 @@ class Literals:
         if not os.path.exists(here) and not (root.startswith("..") and os.path.exists(root)):
             if place.in_test or place.in_try:
                 return path
-            is_sure = not place.conditional and not (self._makes_folders and os.access("/", os.W_OK))
+            is_sure = not place.conditional and not (
+                self._makes_folders and os.access("/", os.W_OK)
+            )
             option = "--map " + root + "=" + ("./data" if is_input else "./work")
             level: Level = "blocks" if is_sure else "warns"
             self._tell(root, level, cell, line, "platform_path", folder=root, option=option)
@@ -158,7 +164,9 @@ class Literals:
         """Whether a file or folder that is read is there."""
         if os.path.exists(path) or place.in_test or place.in_try or path in self._made:
             return
-        level: Level = "warns" if place.conditional or self._gathered.makes_files else "blocks"
+        level: Level = (
+            "warns" if place.conditional or self._gathered.may_be_made(cell, line) else "blocks"
+        )
         self._tell(path, level, cell, line, "input_missing", path=redact(path, self._env))
 
     def _tell(
@@ -204,7 +212,7 @@ class Literals:
         if not is_reader:
             self._made.update(literals)
             return
-        if place.conditional or place.in_test or self._gathered.makes_files:
+        if place.conditional or place.in_test or self._gathered.may_be_made(cell, node.lineno):
             return
         path = literals[0] if literals else ""
         if path and "://" not in path and not _is_pattern(path) and path not in self._made:
@@ -304,7 +312,12 @@ class Literals:
 
     def clean_comment(self, text: str) -> str:
         """Comment text without secrets and marks."""
-        return re.sub(r"^# %%", "#  %%", redact(text, self._env), flags=re.MULTILINE)
+        return re.sub(
+            r"^# (?=%% (?:cell \d|\[markdown\]))",
+            "#  ",
+            redact(text, self._env),
+            flags=re.MULTILINE,
+        )
 
 
 def _variable(name: str) -> str:

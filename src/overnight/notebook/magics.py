@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import builtins
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,15 +24,14 @@ from overnight.notebook.conversion import Finding, Install, Level
 from overnight.notebook.edit import parse_python
 from overnight.notebook.installs import install_line, requirements_file
 from overnight.notebook.lines import (
-    Line,
     assigned_magic,
     is_help,
     is_magic,
     joined,
     statement_lines,
 )
-from overnight.redact import redact
 from overnight.notebook.shell import block, python_text, quoted, segments, words
+from overnight.redact import redact
 
 #: They change how a notebook looks or is edited: nothing is lost without them.
 _COSMETIC = frozenset({
@@ -58,7 +58,9 @@ _PLAIN_CELLS = frozenset({
 _LOOKS_ONLY_CELLS = frozenset({
     "html", "HTML", "javascript", "js", "svg", "SVG", "markdown", "latex", "css", "shell_help",
 })  # fmt: skip
-_INTERPRETERS = frozenset({"bash", "sh", "zsh", "python", "python2", "python3", "perl", "ruby", "node"})
+_INTERPRETERS = frozenset(
+    {"bash", "sh", "zsh", "python", "python2", "python3", "perl", "ruby", "node"}
+)
 #: What automagic runs without a %; only in cells that are no Python otherwise.
 _AUTOMAGIC = re.compile(
     r"^(?P<name>pip|pip3|conda|mamba|cd|ls|ll|mkdir|rmdir|rm|mv|cp|cat|pwd|matplotlib|env|time|run|"
@@ -82,7 +84,7 @@ class Gathered:
         folder: The notebook's folder, for the files its lines name.
         include: Converts another notebook for ``%run``; False where it cannot.
         logins: Variable, cell, line and whether conditional, of shell logins that were dropped.
-        makes_files: From here on, files and modules may come from commands the notebook runs.
+        commands_from: Cell and line of the first command the notebook runs.
     """
 
     assigned: frozenset[str]
@@ -91,11 +93,19 @@ class Gathered:
     findings: list[Finding] = field(default_factory=list)
     installs: list[Install] = field(default_factory=list)
     logins: list[tuple[str, int, int, bool]] = field(default_factory=list)
-    makes_files: bool = False
+    commands_from: tuple[int, int] | None = None
 
     def add(self, level: Level, cell: int, line: int, key: str, **fields: str) -> None:
         """Gather one finding of the ``notebook`` room."""
         self.findings.append(Finding(level, cell, line, "notebook." + key, fields))
+
+    def runs_command(self, cell: int, line: int) -> None:
+        """Take note of a command: from here on it may have made files and modules."""
+        self.commands_from = min((cell, line), self.commands_from or (cell, line))
+
+    def may_be_made(self, cell: int, line: int) -> bool:
+        """Whether a file or module used here may come from a command of the notebook."""
+        return self.commands_from is not None and self.commands_from < (cell, line)
 
     def is_bound(self, name: str) -> bool:
         """Whether the notebook or Python itself defines a name."""
@@ -182,7 +192,9 @@ class _Cell:
             line = lines[at]
             at += 1
             bare = line.text.strip()
-            is_auto = automagic and line.starts and _AUTOMAGIC.match(bare) and not parse_python(bare)
+            is_auto = (
+                automagic and line.starts and _AUTOMAGIC.match(bare) and not parse_python(bare)
+            )
             if not (line.starts and (is_magic(line.text) or is_auto)):
                 out.append(line.text)
                 continue
@@ -267,7 +279,7 @@ class _Cell:
 
     def _notice(self, command: str, number: int) -> None:
         """What a command that is run may bring about."""
-        self._gathered.makes_files = True
+        self._gathered.runs_command(self._cell, number)
         first = words(command)[:2]
         if first[:1] == ["cd"] and len(segments(command)) == 1:
             self._gathered.add("notes", self._cell, number, "cd_in_shell", command=_safe(command))
@@ -361,9 +373,7 @@ class _Cell:
             if re.fullmatch(r"\w+", rest):
                 return "_nb_show(os.environ.get(" + quoted(rest) + "))"
             return _comment(text)  # all variables would be written out, secrets with them
-        return (
-            "os.environ[" + quoted(match["name"]) + "] = " + self._text(match["value"].strip())
-        )
+        return "os.environ[" + quoted(match["name"]) + "] = " + self._text(match["value"].strip())
 
     def _run(self, rest: str, number: int, text: str) -> str:
         options = re.match(r"^(?:-[a-zA-Z]+\s+)*", rest)
@@ -421,10 +431,15 @@ class _Cell:
                 if parse_python(text) is None:
                     return None
             return "\n".join([*padding, text])
+        while body and not body[-1].strip():
+            body = body[:-1]
         whole = "\n".join(body) + ("\n" if body else "")
         if name in ("writefile", "file"):
             return self._blocked(before, *self._write(rest, whole, number))
-        if name in ("bash", "sh", "script", "!", "sx", "system", "cmd", "shell") or name in _INTERPRETERS:
+        if (
+            name in ("bash", "sh", "script", "!", "sx", "system", "cmd", "shell")
+            or name in _INTERPRETERS
+        ):
             if name == "script":
                 name, _, rest = rest.partition(" ")
             elif name in ("!", "sx", "system", "cmd", "shell"):
@@ -439,20 +454,24 @@ class _Cell:
     @staticmethod
     def _blocked(before: list[str], head: str, text: str, tail: str) -> str:
         """A call whose last argument is a block that begins on the magic's own line."""
-        return "\n".join([*before, head + block("\\\n" + text).replace('"""\\\\', '"""\\', 1) + tail])
+        return "\n".join(
+            [*before, head + block("\\\n" + text).replace('"""\\\\', '"""\\', 1) + tail]
+        )
 
     def _write(self, rest: str, body: str, number: int) -> tuple[str, str, str]:
         appends = re.match(r"^(?:-a|--append)\s+", rest)
         name = _unquoted(rest[appends.end() :] if appends else rest).strip()
         if name.endswith(".py"):
-            self._gathered.makes_files = True
+            self._gathered.runs_command(self._cell, number)
         if not name:
             self._gathered.add("warns", self._cell, number, "magic_unknown", magic="%%writefile")
         mode = '"a"' if appends else '"w"'
         return "_nb_write(" + self._text(name) + ", " + mode + ", ", body, ")"
 
-    def _script(self, program: str, rest: str, body: list[str], number: int) -> tuple[str, str, str]:
-        self._gathered.makes_files = True
+    def _script(
+        self, program: str, rest: str, body: list[str], number: int
+    ) -> tuple[str, str, str]:
+        self._gathered.runs_command(self._cell, number)
         target, fails, arguments = "", True, []
         found = words(rest)
         at = 0
@@ -470,7 +489,7 @@ class _Cell:
             at += 1
         if program in ("bash", "sh", "zsh"):
             body = [self._script_line(line, index + number + 1) for index, line in enumerate(body)]
-        line = " ".join([program, *arguments])
+        line = " ".join([program, *(_one_word(argument) for argument in arguments)])
         head = "_nb_script(" + self._text(line) + ", "
         if target.isidentifier():
             head = target + " = " + head
@@ -492,6 +511,11 @@ class _Cell:
 
 def _comment(text: str) -> str:
     return "# " + text.replace("\n", " ").strip()
+
+
+def _one_word(argument: str) -> str:
+    has_space = not argument or any(char.isspace() for char in argument)
+    return shlex.quote(argument) if has_space else argument
 
 
 def _unquoted(text: str) -> str:

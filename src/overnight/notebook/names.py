@@ -102,10 +102,7 @@ def _all_bindings(tree: ast.Module) -> set[str]:
 def _local_names(function: _Function | ast.Lambda) -> set[str]:
     """Names that are a function's own: parameters and whatever it binds."""
     arguments = function.args
-    found = {
-        item.arg
-        for item in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    }
+    found = {item.arg for item in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]}
     found |= {item.arg for item in (arguments.vararg, arguments.kwarg) if item is not None}
     shared: set[str] = set()
     stack: list[ast.AST] = (
@@ -151,12 +148,12 @@ class _Flow:
 
     def _statement(self, node: ast.stmt, *, sure: bool) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            for part in [*node.decorator_list, *_defaults(node.args)]:
-                self._expression(part, sure=sure)
+            for value in [*node.decorator_list, *_defaults(node.args)]:
+                self._expression(value, sure=sure)
             self._define(node)
         elif isinstance(node, ast.ClassDef):
-            for part in [*node.decorator_list, *node.bases, *(k.value for k in node.keywords)]:
-                self._expression(part, sure=sure)
+            for value in [*node.decorator_list, *node.bases, *(k.value for k in node.keywords)]:
+                self._expression(value, sure=sure)
             self._scopes.append(_ClassScope())
             self.body(node.body, sure=sure)
             self._scopes.pop()
@@ -210,9 +207,9 @@ class _Flow:
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 if not (isinstance(node, ast.AnnAssign) and node.value is None):
                     self._target(target, sure=sure)
-        elif isinstance(node, ast.Global | ast.Nonlocal | ast.Pass | ast.Break | ast.Continue):
-            pass
-        elif isinstance(node, ast.Delete):
+        elif isinstance(
+            node, ast.Global | ast.Nonlocal | ast.Pass | ast.Break | ast.Continue
+        ) or isinstance(node, ast.Delete):
             pass
         else:
             for part in ast.iter_child_nodes(node):
@@ -250,8 +247,8 @@ class _Flow:
             if isinstance(node.ctx, ast.Load):
                 self._use(node, sure=sure)
         elif isinstance(node, ast.Lambda):
-            for part in _defaults(node.args):
-                self._expression(part, sure=sure)
+            for value in _defaults(node.args):
+                self._expression(value, sure=sure)
             self._later.append((self.cell, node, self._closure()))
         elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
             self._comprehension(node, sure=sure)
@@ -260,8 +257,8 @@ class _Flow:
             self._expression(node.body, sure=False)
             self._expression(node.orelse, sure=False)
         elif isinstance(node, ast.BoolOp):
-            for index, value in enumerate(node.values):
-                self._expression(value, sure=sure and index == 0)
+            for index, operand in enumerate(node.values):
+                self._expression(operand, sure=sure and index == 0)
         elif isinstance(node, ast.NamedExpr):
             self._expression(node.value, sure=sure)
             self._bind({node.target.id})

@@ -94,7 +94,9 @@ def _apply(
     found = assignments.get(name)
     if not found:
         known = sorted(
-            n for n, all_found in assignments.items() if any(_is_literal(f.value) for f in all_found)
+            n
+            for n, all_found in assignments.items()
+            if any(_is_literal(f.value) for f in all_found)
         )
         close = difflib.get_close_matches(name, known, 1, 0.6) or [
             n for n in known if n.lower() == name.lower() or n.rpartition(".")[2] == name
@@ -174,9 +176,7 @@ def _assignments(
                 yield from _targets(target, node.value, cell, prefix, conditional=conditional)
         elif isinstance(node, ast.AnnAssign):
             if node.value is not None:
-                yield from _targets(
-                    node.target, node.value, cell, prefix, conditional=conditional
-                )
+                yield from _targets(node.target, node.value, cell, prefix, conditional=conditional)
         elif isinstance(node, ast.AugAssign):
             yield from _targets(node.target, None, cell, prefix, conditional=conditional)
         elif isinstance(node, ast.ClassDef) and not prefix:
@@ -212,11 +212,12 @@ def _targets(
             name = target.value.id + "." + target.slice.value
             yield Assignment(name, value, cell, line, conditional)
     elif isinstance(target, ast.Tuple | ast.List):
-        is_paired = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts)
-        for index, part in enumerate(target.elts):
-            inner = value.elts[index] if is_paired and isinstance(value, ast.Tuple | ast.List) else None
+        values: list[ast.expr | None] = [None] * len(target.elts)
+        if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts):
+            values = [*value.elts]
+        for part, one in zip(target.elts, values, strict=True):
             if isinstance(part, ast.Name):
-                yield from _targets(part, inner, cell, prefix, conditional=conditional)
+                yield from _targets(part, one, cell, prefix, conditional=conditional)
 
 
 def _inside(value: ast.expr) -> Iterator[tuple[str, ast.expr]]:

@@ -68,10 +68,7 @@ def _children(node: ast.AST, place: Place) -> Iterator[tuple[ast.AST, Place]]:
         yield node.values[0], place
         for value in node.values[1:]:
             yield value, perhaps
-    elif isinstance(node, ast.Compare | ast.Assert):
-        for child in ast.iter_child_nodes(node):
-            yield child, replace(place, in_test=True)
-    elif isinstance(node, ast.Call) and _is_question(node):
+    elif isinstance(node, ast.Compare | ast.Assert) or _is_question(node):
         for child in ast.iter_child_nodes(node):
             yield child, replace(place, in_test=True)
     else:
@@ -79,8 +76,12 @@ def _children(node: ast.AST, place: Place) -> Iterator[tuple[ast.AST, Place]]:
             yield child, place
 
 
-def _is_question(node: ast.Call) -> bool:
-    return isinstance(node.func, ast.Attribute) and node.func.attr in _QUESTIONS
+def _is_question(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in _QUESTIONS
+    )
 
 
 class Origins:

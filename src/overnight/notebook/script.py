@@ -1,21 +1,20 @@
-"""The script's text: header, marks, and the way back from its lines to the notebook's."""
+"""The script's text: the header it needs, then its cells with their marks."""
 
 from __future__ import annotations
 
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from overnight.notebook.marks import TEXT_MARK, mark
 from overnight.notebook.shell import block, quoted
 
 #: First line of every script; `overnight convert` overwrites only files that begin with it.
 SIGNATURE = "# Converted by overnight from "
 _EMBEDDED = "# -- embedded from here "
-_MARK = re.compile(r"# %% cell ([1-9]\d{0,8})$")
-_TEXT_MARK = "# %% [markdown]"
 #: Parts of the header in their order → whether every script has it.
 _PARTS = {
     "display": True, "shell": False, "wait": False, "hosted": False, "ipython": False,
@@ -61,10 +60,10 @@ def body(parts: Sequence[tuple[int, str]]) -> str:
     out: list[str] = []
     for number, source in parts:
         if number:
-            out.append(f"# %% cell {number}\n{source.rstrip()}\n")
+            out.append(f"{mark(number)}\n{source.rstrip()}\n")
         else:
             lines = "\n".join(("# " + line).rstrip() for line in source.strip("\n").split("\n"))
-            out.append(_TEXT_MARK + "\n" + lines + "\n")
+            out.append(TEXT_MARK + "\n" + lines + "\n")
     return "\n".join(out)
 
 
@@ -86,31 +85,3 @@ def _part(name: str) -> tuple[str, frozenset[str]]:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             offered.update(n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name))
     return text, frozenset(offered)
-
-
-def _marks(source: str) -> Iterator[tuple[int, int]]:
-    """Line and cell of every mark; text between cells counts as cell 0."""
-    last = 0
-    for number, line in enumerate(source.split("\n"), 1):
-        match = _MARK.match(line)
-        if match is not None and int(match[1]) > last:
-            last = int(match[1])
-            yield number, last
-        elif line == _TEXT_MARK:
-            yield number, 0
-
-
-def cell_of_line(script_source: str, line: int) -> tuple[int, int] | None:
-    """The cell and the line in it for a line of a converted script, both from 1.
-
-    Returns:
-        None for the header, for text between cells, and for a script without marks.
-    """
-    if not 1 <= line <= script_source.count("\n") + 1:
-        return None
-    found: tuple[int, int] | None = None
-    for mark, cell in _marks(script_source):
-        if mark > line:
-            break
-        found = (cell, line - mark)
-    return found if found is not None and found[0] > 0 and found[1] > 0 else None

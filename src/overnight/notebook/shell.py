@@ -121,7 +121,9 @@ def _escaped(text: str, quote: str) -> str:
 
 def _code(char: str) -> str:
     number = ord(char)
-    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
+    if number < 0x100:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def quoted(text: str) -> str:
@@ -137,9 +139,7 @@ def block(text: str) -> str:
         out = out[:-1] + '\\"'
     # A line that looks like a cell's mark must not be taken for one.
     out = re.sub(r"^#(?= ?%%)", r"\\x23", out, flags=re.MULTILINE)
-    out = "".join(
-        char if char.isprintable() or char in " \n\t" else _code(char) for char in out
-    )
+    out = "".join(char if char.isprintable() or char in " \n\t" else _code(char) for char in out)
     return '"""' + out + '"""'
 
 

@@ -26,7 +26,7 @@ from overnight.supervisor.known_errors import (
     SIGNAL_WORDS,
     WRAPPERS,
 )
-from overnight.supervisor.log_tail import Failure, LogTail
+from overnight.supervisor.log_tail import Failure, LogTail, trains_on
 from overnight.supervisor.oom import OomKills
 
 __all__ = ["Cause", "CauseKind", "Ending", "diagnose"]
@@ -42,6 +42,7 @@ _LAST_WORDS = 5
 _SHM_LINE = re.compile(r"Unexpected bus error encountered in worker.{0,80}\(shm\)")
 _SHM_WITHIN_LINES = 60
 _SHARED_MEMORY = re.compile(r"multiprocessing[/\\](?:synchronize|heap|shared_memory)\.py$")
+_LOADING = re.compile(r"torch[/\\]serialization\.py$")
 _ASSERTION = re.compile(r".{0,400}Assertion `(?P<assertion>.{1,200}?)` failed")
 _LABEL_ASSERTION = re.compile(r"n_classes|num_classes|cur_target")
 _NAN_CHECK = re.compile(r"isnan|isfinite|isinf|\bnan\b|(\bloss\w*) ?== ?\1\b", re.IGNORECASE)
@@ -59,8 +60,8 @@ _TORCHRUN_CODE = re.compile(r"\s{0,8}exitcode\s{1,8}: (-?\d{1,5})\b")
 _TORCHRUN_LINES = 200
 _LIBRARY = re.compile(r"[/\\](?:site|dist)-packages[/\\]|[/\\]lib[/\\]python3|^<|^$")
 _FATAL = re.compile(
-    r"Fatal Python error: |terminate called|\S{0,300}: line \d{1,6}: +\d{1,8} [A-Z]|(?:free"
-    r"|malloc|realloc)\(\)"
+    r"Fatal Python error: |terminate called|\S{0,300}: line \d{1,6}: +\d{1,8} [A-Z]"
+    r"|\w{1,40}\(\): (?:invalid|corrupted|unaligned)"
     r"|double free|corrupted |\*\*\* .{1,60} \*\*\*|.{0,300}[Aa]ssert.{1,300} failed"
     r"|Killed|Aborted|Segmentation fault|Bus error|Illegal instruction|Floating point exception"
 )
@@ -277,6 +278,8 @@ class _Diagnosis:
 
     def _of_last_words(self, code: int, before: int | None = None) -> Cause | None:
         for line in self.tail.last_lines(_LAST_WORDS, before=before):
+            if trains_on(line):
+                break
             for row, codes in KNOWN_LINES:
                 found = row.pattern.match(line) if not codes or code in codes else None
                 if found:
@@ -325,10 +328,11 @@ class _Diagnosis:
         return own
 
     def _of_one(self, failure: Failure) -> Cause:
-        message = (
-            "\n".join((failure.message, *failure.details)) if failure.details else failure.message
-        )
-        found = self._known(failure.name, message, failure.text)
+        found = self._known(failure.name, failure.message, failure.text)
+        if found is None and failure.message.endswith(":"):
+            # A message that only introduces the lines below it.
+            for line in failure.details:
+                found = found or self._known(failure.name, line.strip(), line.strip())
         if found is None and failure.name == "KeyboardInterrupt":
             return self._plain_signal("SIGINT", failure.text)
         if found is None:
@@ -337,6 +341,11 @@ class _Diagnosis:
             code = failure.frames[-1].code if failure.frames else ""
             if _NAN_CHECK.search(code):
                 return Cause.of("nan_loss", failure.text + " · " + code)
+        if found is None and any(
+            _LOADING.search(frame.file) and frame.name == "load" for frame in failure.frames
+        ):
+            # A file cut short makes torch.load fail in a dozen ways (IndexError, EINVAL).
+            return Cause.of("exception_checkpoint", failure.text, error=failure.type)
         if found is None:
             return Cause.of("exception", failure.text, error=failure.type)
         if found.sentence == "exception_worker":

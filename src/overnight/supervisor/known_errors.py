@@ -32,9 +32,7 @@ _COLLECTIVE = _TORCH | {
     "RendezvousTimeoutError",
     "RendezvousConnectionError",
 }
-_FILE = frozenset(
-    {"OSError", "IOError", "RuntimeError", "HDF5ExtError"}
-)
+_FILE = frozenset({"OSError", "IOError", "RuntimeError", "HDF5ExtError"})
 _NAN = frozenset(
     {"RuntimeError", "ValueError", "FloatingPointError", "AssertionError", "Exception"}
 )
@@ -154,7 +152,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
     # what is not installed
     _row(
         "missing_module",
-        frozenset({"ModuleNotFoundError", "ImportError"}),
+        frozenset({"ModuleNotFoundError", "ImportError", "RuntimeError"}),
         r"No module named '?(?P<module>[^\W\d][\w.]{0,100})'?",
     ),
     _row(

@@ -189,12 +189,17 @@ class LogTail:
         return None
 
     def last_lines(self, count: int, *, before: int | None = None) -> list[str]:
-        """The last ``count`` lines that say something, newest first; bars and rules left out."""
+        """The last ``count`` lines that say something, newest first.
+
+        Bars, rules and the lines of tracebacks are left out.
+        """
         found: list[str] = []
         end = len(self.lines) if before is None else before
         for number in range(end - 1, -1, -1):
             line = self.lines[number].strip()
-            if line and not (_CLOSING.match(line) and not _says_death(line)):
+            if self._in_failure[number]:
+                continue
+            if line and (_says_death(line) or not _CLOSING.match(line)):
                 found.append(line)
                 if len(found) == count:
                     break
@@ -227,6 +232,11 @@ class LogTail:
             numbers = [n for n, of in enumerate(self._streams) if of == stream]
             failures.extend(_chained(_failures(self.lines, numbers, stream), self.lines, numbers))
         return sorted(failures, key=lambda failure: failure.last)
+
+
+def trains_on(line: str) -> bool:
+    """Whether only a program that goes on training prints such a line."""
+    return _TRAINS_ON.match(line) is not None
 
 
 def _says_death(line: str) -> bool:
@@ -337,7 +347,7 @@ def _details(lines: Sequence[str], numbers: Sequence[int], at: int) -> tuple[str
     found: list[str] = []
     for k in range(at, min(at + _DETAIL_LINES, len(numbers))):
         line = lines[numbers[k]]
-        if not line.strip() or _HEAD in line:
+        if _HEAD in line or line.startswith((_CAUSE, _HANDLING)):
             break
         found.append(line)
     return tuple(found)

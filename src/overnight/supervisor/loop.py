@@ -24,7 +24,7 @@ from overnight.ledger.paths import RunPaths, state_dir
 from overnight.ledger.reader import read
 from overnight.ledger.state import LEASE_EVERY_S, view
 from overnight.ledger.writer import Pen
-from overnight.supervisor import ending, keeper, process
+from overnight.supervisor import ending, keeper, outputs, process
 from overnight.supervisor.detach import holder, take
 from overnight.supervisor.diagnose import Cause
 from overnight.supervisor.launch import Launch, import_path, job_environment, reveal
@@ -69,6 +69,8 @@ class Supervisor:
         self.stop: _Stop | None = None
         self.failures: list[Mapping[str, Any]] = []
         self.watch = Watch(run, self.launch)
+        #: When the first attempt of this run started: what is newer in its folder is its work.
+        self.started_us = view(run).started_us or time.time_ns() // 1000
         #: The machine is being shut down: what ends now is not started again.
         self.terminating = False
         self._pending: list[dict[str, Any]] = []
@@ -166,6 +168,7 @@ class Supervisor:
         while True:
             self.watch_attempt()
             end = self.end_of_attempt()
+            outputs.find(self.run, self.launch, since_us=self.started_us)
             cause = ending.cause_of(self.run, end, launch=self.launch)
             again = self.what_follows(end, cause)
             if again is None:

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from overnight.crashpoint import arm as arm
 from overnight.crashpoint import disarm as disarm
 
 
-class FaultUnavailable(RuntimeError):
+class FaultUnavailableError(RuntimeError):
     """This machine cannot make the fault; the text says why. A reason to skip a test."""
 
 
@@ -52,11 +51,11 @@ def small_disk(size_kib: int) -> Iterator[Path]:
     """A folder on a disk of its own of ``size_kib``: a real ENOSPC, and real room when files go.
 
     Raises:
-        FaultUnavailable: Not on Linux, or this user may not mount. ``small_files`` needs neither.
+        FaultUnavailableError: Not on Linux, or no right to mount; see ``small_files``.
     """
     program = shutil.which("mount")
     if sys.platform != "linux" or program is None:
-        raise FaultUnavailable("a small disk needs Linux and its mount command")
+        raise FaultUnavailableError("a small disk needs Linux and its mount command")
     folder = Path(tempfile.mkdtemp(prefix="overnight-disk-"))
     options = f"size={size_kib}k,mode=700"
     mounted = subprocess.run(
@@ -67,7 +66,7 @@ def small_disk(size_kib: int) -> Iterator[Path]:
     )
     if mounted.returncode:
         folder.rmdir()
-        raise FaultUnavailable("a small disk cannot be mounted: " + mounted.stderr.strip())
+        raise FaultUnavailableError("a small disk cannot be mounted: " + mounted.stderr.strip())
     try:
         yield folder
     finally:
@@ -81,10 +80,10 @@ def small_files(size_bytes: int) -> Iterator[None]:
     """No file of this process can grow beyond ``size_bytes``: short writes, then EFBIG.
 
     Raises:
-        FaultUnavailable: On Windows.
+        FaultUnavailableError: On Windows.
     """
     if sys.platform == "win32":
-        raise FaultUnavailable("the size of files can be limited on POSIX systems only")
+        raise FaultUnavailableError("the size of files can be limited on POSIX systems only")
     else:
         import resource
 
@@ -138,7 +137,7 @@ class FakeClock:
 
     @contextmanager
     def installed(self) -> Iterator[FakeClock]:
-        """Every module of this process that asks ``time`` is told by this clock; sleep advances it."""
+        """Whoever in this process asks ``time`` is told by this clock; a sleep advances it."""
         with (
             mock.patch.object(time, "time", self.time),
             mock.patch.object(time, "time_ns", self.time_ns),
@@ -147,8 +146,3 @@ class FakeClock:
             mock.patch.object(time, "sleep", self.advance),
         ):
             yield self
-
-
-def environment_without_faults() -> dict[str, str]:
-    """This process's environment, for a child in which nothing is armed."""
-    return {key: value for key, value in os.environ.items() if key != crashpoint.VARIABLE}

@@ -38,7 +38,7 @@ class Death:
     def __repr__(self) -> str:
         end = self.ending
         return (
-            f"code={end.code} signal={end.signal} oom={end.oom_kills} found={self.cause.to_json()}\n"
+            f"code={end.code} signal={end.signal} oom={end.oom_kills}\n{self.cause.to_json()}\n"
             f"--- end of the log\n{end.log_tail[-3000:]}"
         )
 

@@ -69,7 +69,9 @@ def test_traceback_longer_than_the_tail(die: Any, expect: Any) -> None:
 
 
 def test_unicode_decode_error(die: Any, expect: Any) -> None:
-    job = "open('a.csv', 'wb').write('이름'.encode('cp949'))\nopen('a.csv', encoding='utf-8').read()"
+    job = (
+        "open('a.csv', 'wb').write('이름'.encode('cp949'))\nopen('a.csv', encoding='utf-8').read()"
+    )
     expect(die(job), "exception_encoding", "UnicodeDecodeError: 'utf-8'")
 
 
@@ -151,7 +153,8 @@ def test_wrong_version_of_a_package(die: Any, expect: Any) -> None:
 
 
 def test_raised_from_a_known_cause(die: Any, expect: Any) -> None:
-    job = "try:\n    b'x' * (1 << 62)\nexcept MemoryError as e:\n    raise RuntimeError('fold 1') from e"
+    job = "try:\n    b'x' * (1 << 62)\nexcept MemoryError as error:\n"
+    job += "    raise RuntimeError('fold 1') from error\n"
     expect(die(job), "host_oom_refused")
 
 
@@ -527,7 +530,9 @@ _SLEEPER = "import time\nprint('epoch 1')\nwhile True:\n    time.sleep(0.05)\n"
 
 
 def test_hang_then_stopped(die: Any, expect: Any) -> None:
-    death = die(_SLEEPER, when="epoch", then=lambda p: p.send_signal(signal.SIGINT), stop_asked=True)
+    death = die(
+        _SLEEPER, when="epoch", then=lambda p: p.send_signal(signal.SIGINT), stop_asked=True
+    )
     assert "KeyboardInterrupt" in death.ending.log_tail
     expect(death, "stopped")
     assert not death.cause.failed

@@ -104,7 +104,9 @@ def test_device_assert_that_ends_in_an_abort(die: Any, expect: Any) -> None:
 
 
 def test_device_assert_then_an_error_while_saving(die: Any, expect: Any) -> None:
-    job = f"try:\n    raise RuntimeError({_ASSERT_MESSAGE!r})\nexcept RuntimeError:\n    {{}}['x']\n"
+    job = (
+        f"try:\n    raise RuntimeError({_ASSERT_MESSAGE!r})\nexcept RuntimeError:\n    {{}}['x']\n"
+    )
     expect(die(job), "device_assert")
 
 
@@ -141,9 +143,9 @@ def test_nccl_watchdog(die: Any, expect: Any) -> None:
 
 def test_nccl_error_of_many_lines(die: Any, expect: Any) -> None:
     message = (
-        "NCCL error in: /pytorch/torch/csrc/distributed/c10d/NCCLUtils.hpp:268, unhandled cuda"
-        " error (run with NCCL_DEBUG=INFO for details), NCCL version 2.21.5\nncclUnhandledCudaError:"
-        " Call to CUDA function failed.\nLast error:\nCuda failure 999 'unknown error'"
+        "NCCL error in: /pytorch/torch/csrc/distributed/NCCLUtils.hpp:268, unhandled cuda"
+        " error (run with NCCL_DEBUG=INFO for details), NCCL version 2.21.5\nncclUnhandledCuda"
+        "Error: Call to CUDA function failed.\nLast error:\nCuda failure 999 'unknown error'"
     )
     expect(die(_raising("torch.distributed.DistBackendError", message)), "nccl")
 
@@ -190,7 +192,7 @@ E1120 12:00:00.000000 123 torch/distributed/elastic/api.py:869] failed (exitcode
 Traceback (most recent call last):
   File "/venv/bin/torchrun", line 8, in <module>
     sys.exit(main())
-torch.distributed.elastic.multiprocessing.errors.ChildFailedError: 
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError:\x20
 ============================================================
 train.py FAILED
 ------------------------------------------------------------

@@ -40,7 +40,9 @@ def test_caught_gpu_memory_then_key_error(die: Any, expect: Any) -> None:
 
 
 def test_caught_gpu_memory_then_key_error_at_once(die: Any, expect: Any) -> None:
-    job = _GPU + "try:\n    forward()\nexcept RuntimeError as error:\n    print(error)\n{}['label']\n"
+    job = (
+        _GPU + "try:\n    forward()\nexcept RuntimeError as error:\n    print(error)\n{}['label']\n"
+    )
     expect(die(job), "exception", "KeyError: 'label'")
 
 
@@ -78,7 +80,7 @@ def test_error_in_a_thread_while_main_ends_well(die: Any, expect: Any) -> None:
 
 def test_error_in_a_destructor(die: Any, expect: Any) -> None:
     """Python prints "Exception ignored in" and a traceback, and goes on."""
-    job = "import os\nclass Loader:\n    def __del__(self):\n        raise OSError(28, 'No space left')\n"
+    job = "import os\nclass Loader:\n    def __del__(self):\n        raise OSError(28, 'full')\n"
     job += "x = Loader()\ndel x\nprint('done')\nos._exit(5)\n"
     expect(die(job), "exit_code", code="5")
 
@@ -196,9 +198,7 @@ def test_helper_killed_for_memory_then_well(die: Any, expect: Any, memory_cgroup
 
 
 @linux
-def test_helper_killed_for_memory_then_key_error(
-    die: Any, expect: Any, memory_cgroup: Any
-) -> None:
+def test_helper_killed_for_memory_then_key_error(die: Any, expect: Any, memory_cgroup: Any) -> None:
     job = _CHILD_EATER + "{}['batch_size']\n"
     death = die(job, before=f"echo $$ > {memory_cgroup(64 << 20)}/cgroup.procs")
     assert death.ending.oom_kills.job

@@ -18,7 +18,7 @@ model = BertForSequenceClassification(
     )
 )
 data = [
-    {"input_ids": torch.randint(0, 100, (24,)), "labels": torch.tensor(i % 2)} for i in range(800)
+    {"input_ids": torch.randint(0, 100, (24,)), "labels": torch.tensor(i % 2)} for i in range(1600)
 ]
 with tempfile.TemporaryDirectory() as folder:
     arguments = TrainingArguments(
@@ -31,4 +31,4 @@ with tempfile.TemporaryDirectory() as folder:
         report_to=[],
         use_cpu=True,
     )
-    Trainer(model, arguments, train_dataset=data, eval_dataset=data[:320]).train()
+    Trainer(model, arguments, train_dataset=data, eval_dataset=data[:640]).train()

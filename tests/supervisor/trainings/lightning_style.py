@@ -7,9 +7,9 @@ import numpy as np
 
 EPOCHS, STEPS, BATCH = 7, 150, 32
 rng = np.random.default_rng(0)
-x_ND = rng.normal(size=(STEPS * BATCH, 128))
-y_N = (x_ND[:, :8].sum(1) > 0).astype(float)
-hidden_DH, out_H = rng.normal(size=(128, 256)) / 12, np.zeros(256)
+x = rng.normal(size=(STEPS * BATCH, 128))
+y = (x[:, :8].sum(1) > 0).astype(float)
+hidden, out = rng.normal(size=(128, 256)) / 12, np.zeros(256)
 
 
 def draw(words, step, steps, begun, name, value):
@@ -30,18 +30,32 @@ for epoch in range(EPOCHS):
     begun = drawn = time.time()
     for step in range(1, STEPS + 1):
         rows = slice((step - 1) * BATCH, step * BATCH)
-        active_BH = np.maximum(x_ND[rows] @ hidden_DH, 0)
-        score_B = 1 / (1 + np.exp(-np.clip(active_BH @ out_H, -30, 30)))
-        error_B = score_B - y_N[rows]
-        grad_DH = x_ND[rows].T @ ((active_BH > 0) * error_B[:, None] * out_H)
-        out_H -= 0.01 * active_BH.T @ error_B / BATCH
-        hidden_DH -= 0.01 * grad_DH / BATCH
+        active = np.maximum(x[rows] @ hidden, 0)
+        score = 1 / (1 + np.exp(-np.clip(active @ out, -30, 30)))
+        error = score - y[rows]
+        grad = x[rows].T @ ((active > 0) * error[:, None] * out)
+        out -= 0.01 * active.T @ error / BATCH
+        hidden -= 0.01 * grad / BATCH
         if step == STEPS or time.time() - drawn > 0.1:
             drawn = time.time()
-            draw(f"Epoch {epoch}/{EPOCHS - 1} ", step, STEPS, begun, "train_loss", np.abs(error_B).mean())
+            draw(
+                f"Epoch {epoch}/{EPOCHS - 1} ",
+                step,
+                STEPS,
+                begun,
+                "train_loss",
+                np.abs(error).mean(),
+            )
     begun = time.time()
     for step in range(1, 41):
-        score_N = np.maximum(x_ND[:1600] @ hidden_DH, 0) @ out_H
+        scores = np.maximum(x[:1600] @ hidden, 0) @ out
         if step % 10 == 0:
-            draw("Validation ", step, 40, begun, "val_loss", np.abs((score_N > 0) - y_N[:1600]).mean())
+            draw(
+                "Validation ",
+                step,
+                40,
+                begun,
+                "val_loss",
+                np.abs((scores > 0) - y[:1600]).mean(),
+            )
 print("\n`Trainer.fit` stopped: `max_epochs=7` reached.")

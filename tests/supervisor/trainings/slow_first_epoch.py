@@ -8,25 +8,25 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--epochs", type=int, required=True)
 args = parser.parse_args()
 rng = np.random.default_rng(0)
-raw_NSS = rng.normal(size=(1500, 64, 64))
-y_N = (raw_NSS.mean((1, 2)) > 0).astype(float)
-weights_D = np.zeros(64)
+raw = rng.normal(size=(1500, 64, 64))
+y = (raw.mean((1, 2)) > 0).astype(float)
+weights = np.zeros(64)
 cache = {}
 
 
-def features_D(i):
+def features_of(i):
     """The singular values of example ``i``."""
     if i not in cache:
-        cache[i] = np.linalg.svd(raw_NSS[i], compute_uv=False) - 8
+        cache[i] = np.linalg.svd(raw[i], compute_uv=False) - 8
     return cache[i]
 
 
 for epoch in range(1, args.epochs + 1):
     for i in range(1500):
         for _ in range(30):
-            feature_D = features_D(i)
-            error = 1 / (1 + np.exp(-np.clip(feature_D @ weights_D, -30, 30))) - y_N[i]
-            weights_D -= 1e-4 * error * feature_D
+            feature = features_of(i)
+            error = 1 / (1 + np.exp(-np.clip(feature @ weights, -30, 30))) - y[i]
+            weights -= 1e-4 * error * feature
         if i % 150 == 0:
             share = f"[{i}/1500 ({i / 15:.0f}%)]"
             print(f"Train Epoch: {epoch} {share}\tLoss: {abs(error):.6f}")

@@ -8,10 +8,10 @@ from tqdm import tqdm
 num_epochs = 8
 torch.manual_seed(0)
 torch.set_num_threads(1)
-x = torch.randn(3200, 64)
+x = torch.randn(12800, 64)
 y = (x[:, :8].sum(1) > 0).long()
 train = DataLoader(TensorDataset(x, y), batch_size=8, shuffle=True)
-valid = DataLoader(TensorDataset(x[:1600], y[:1600]), batch_size=8)
+valid = DataLoader(TensorDataset(x[:6400], y[:6400]), batch_size=8)
 model = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 2))
 optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
 criterion = nn.CrossEntropyLoss()
@@ -28,4 +28,4 @@ for epoch in range(num_epochs):
     with torch.no_grad():
         for images, labels in tqdm(valid):
             correct += int((model(images).argmax(1) == labels).sum())
-    print(f"val Loss: {loss.item():.4f} Acc: {correct / 1600:.4f}")
+    print(f"val Loss: {loss.item():.4f} Acc: {correct / 6400:.4f}")

@@ -6,10 +6,12 @@ from torch import nn
 EPOCHS = 12
 torch.manual_seed(0)
 torch.set_num_threads(1)
-x = torch.randn(3000, 64)
+x = torch.randn(8000, 64)
 y = (x[:, :8].sum(1) > 0).long()
 x_valid, y_valid = x[:600], y[:600]
-model = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 2))
+model = nn.Sequential(
+    nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 2)
+)
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 criterion = nn.CrossEntropyLoss()
 
@@ -25,5 +27,5 @@ for epoch in range(1, EPOCHS + 1):
     model.eval()
     with torch.no_grad():
         accuracy = (model(x_valid).argmax(1) == y_valid).float().mean().item()
-    print(f"Epoch {epoch}/{EPOCHS} - train loss: {total / 375:.4f}, val acc: {accuracy:.4f}")
+    print(f"Epoch {epoch}/{EPOCHS} - train loss: {total / 1000:.4f}, val acc: {accuracy:.4f}")
 print("Saved to nowhere. Best accuracy at epoch 3.")

@@ -7,9 +7,9 @@ import numpy as np
 
 EPOCHS, STEPS, BATCH = 8, 100, 32
 rng = np.random.default_rng(0)
-x_ND = rng.normal(size=(STEPS * BATCH, 128))
-y_N = (x_ND[:, :8].sum(1) > 0).astype(float)
-hidden_DH, out_H = rng.normal(size=(128, 256)) / 12, np.zeros(256)
+x = rng.normal(size=(STEPS * BATCH, 128))
+y = (x[:, :8].sum(1) > 0).astype(float)
+hidden, out = rng.normal(size=(128, 256)) / 12, np.zeros(256)
 
 
 def draw(words, step, steps, begun):
@@ -25,28 +25,30 @@ def draw(words, step, steps, begun):
     sys.stdout.flush()
 
 
-print("\x1b[34m\x1b[1mtrain: \x1b[0mScanning labels.cache... 128 images, 0 corrupt: 100% ━━━━━━━━━━━━ 128/128 0.0s")
+print(
+    "\x1b[34m\x1b[1mtrain: \x1b[0mScanning labels.cache... 128 images, 0 corrupt: 100% ━━━━━━━━━━━━ 128/128 0.0s"
+)
 print(f"Starting training for {EPOCHS} epochs...")
 for epoch in range(EPOCHS):
     print("\n      Epoch    GPU_mem   box_loss   cls_loss   dfl_loss  Instances       Size")
     begun = drawn = time.time()
     for step in range(1, STEPS + 1):
         rows = slice((step - 1) * BATCH, step * BATCH)
-        active_BH = np.maximum(x_ND[rows] @ hidden_DH, 0)
-        error_B = 1 / (1 + np.exp(-np.clip(active_BH @ out_H, -30, 30))) - y_N[rows]
-        grad_DH = x_ND[rows].T @ ((active_BH > 0) * error_B[:, None] * out_H)
-        out_H -= 0.01 * active_BH.T @ error_B / BATCH
-        hidden_DH -= 0.01 * grad_DH / BATCH
+        active = np.maximum(x[rows] @ hidden, 0)
+        error = 1 / (1 + np.exp(-np.clip(active @ out, -30, 30))) - y[rows]
+        grad = x[rows].T @ ((active > 0) * error[:, None] * out)
+        out -= 0.01 * active.T @ error / BATCH
+        hidden -= 0.01 * grad / BATCH
         if step == STEPS or time.time() - drawn > 0.1:
             drawn = time.time()
-            loss = np.abs(error_B).mean()
+            loss = np.abs(error).mean()
             words = f"{epoch + 1:>9}/{EPOCHS}{'0G':>11}{loss:>11.4g}{loss:>11.4g}{1.1:>11}{8:>11}{640:>11}"
             draw(words, step, STEPS, begun)
     print()
     begun = time.time()
     words = f"{'Class':>22}{'Images':>11}{'Instances':>11}{'Box(P':>11}{'R':>11}{'mAP50':>11}{'mAP50-95)':>11}"
     for step in range(1, 31):
-        accuracy = np.mean((np.maximum(x_ND[:1600] @ hidden_DH, 0) @ out_H > 0) == y_N[:1600])
+        accuracy = np.mean((np.maximum(x[:1600] @ hidden, 0) @ out > 0) == y[:1600])
         if step % 10 == 0:
             draw(words, step, 30, begun)
     print(f"\n{'all':>22}{128:>11}{929:>11}{accuracy:>11.3g}{0.5:>11}{0.6:>11}{0.4:>11}")

@@ -1,10 +1,8 @@
 """Part of every converted script: what a cell shows, as text and picture files."""
 
-# ruff: noqa: T201, PTH
+# ruff: noqa: T201, PTH100, PTH103, PTH107, PTH118, PTH122, PTH123, RET503
 # This file runs inside scripts, not inside Overnight: it prints, and needs nothing but Python 3.8.
 from __future__ import annotations
-
-from typing import Any
 
 # -- embedded from here -------------------------------------------------------------------------
 import builtins
@@ -12,6 +10,7 @@ import importlib.abc
 import importlib.util
 import os
 import sys
+from typing import Any
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # there is no screen
 os.environ.setdefault("TQDM_MININTERVAL", "5")
@@ -62,7 +61,9 @@ def _nb_keep(content: Any, suffix: str) -> None:
         elif hasattr(content, "write_html"):
             content.write_html(path, include_plotlyjs="cdn")
         else:
-            data = content if isinstance(content, bytes) else str(content).encode("utf-8", "replace")
+            data = (
+                content if isinstance(content, bytes) else str(content).encode("utf-8", "replace")
+            )
             with open(path, "wb") as file:
                 file.write(data)
         if run_dir:
@@ -72,9 +73,9 @@ def _nb_keep(content: Any, suffix: str) -> None:
                 pass
             else:
                 stored = overnight.figure(path, key=f"cell_{cell}")
-                if stored and os.path.exists(stored) and os.path.abspath(stored) != path:
+                if stored is not None and os.path.abspath(stored) != path:
                     os.remove(path)
-                    path = stored
+                    path = str(stored)
     except Exception as error:  # a picture never ends a training
         print(f"[picture not saved] cell {cell}: {type(error).__name__}: {error}", flush=True)
     else:
@@ -93,11 +94,11 @@ def _nb_text(value: Any) -> str:
 def _nb_show(value: Any = None) -> None:
     """Show a cell's last value: pictures become files, all else is printed."""
     if value is None:
-        return
+        return None
     builtins._ = value  # type: ignore[attr-defined]
     if isinstance(value, type):
         print(value)
-        return
+        return None
     if hasattr(value, "savefig") and hasattr(value, "axes"):  # matplotlib
         _nb_shown[id(value)] = value
         return _nb_keep(value, ".png")
@@ -121,7 +122,8 @@ def _nb_show(value: Any = None) -> None:
                 data = base64.b64decode(data)
             if data:
                 return _nb_keep(data, suffix)
-        plain = type(value).__repr__ is object.__repr__ or repr(value).startswith("<IPython.")
+        text: Any = type(value).__repr__
+        plain = text is object.__repr__ or repr(value).startswith("<IPython.")
         method = getattr(value, "_repr_html_", None)
         html = bundle.get("text/html") or (method() if plain and callable(method) else None)
         if html and plain:

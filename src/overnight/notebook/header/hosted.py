@@ -12,15 +12,15 @@ from typing import Any
 
 
 class _NbNothing:
-    """Stands for what only a browser page could do: every use of it does nothing."""
+    """Stands for what only a browser page could do: every call of it does nothing."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         return self
 
-    def __call__(self, *args: object, **kwargs: object) -> Any:
-        return self
+    def __call__(self, *args: object, **kwargs: object) -> None:
+        """Nothing."""
 
 
 def _nb_secret(name: str, *args: object, **kwargs: object) -> str:

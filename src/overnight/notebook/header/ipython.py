@@ -1,15 +1,14 @@
 """Part of converted scripts that import IPython: its display functions, installed or not."""
 
-# ruff: noqa: T201, PTH
 # This file runs inside scripts, not inside Overnight: it prints, and needs nothing but Python 3.8.
 from __future__ import annotations
 
 import os
 import sys
-from typing import Any
 
 # -- embedded from here -------------------------------------------------------------------------
 import types
+from typing import Any
 
 
 class _NbRich:
@@ -72,10 +71,10 @@ def _nb_ipython() -> None:
         modules[".core.display_functions"] = shown
         sys.modules.update({"IPython" + name: module for name, module in modules.items()})
     nothing = globals()["get_ipython"]
-    shown.display = globals()["display"]  # type: ignore[attr-defined]
+    shown.display = globals()["display"]
     for name in ("clear_output", "set_matplotlib_formats", "update_display", "display_html"):
         setattr(shown, name, lambda *args, **kwargs: nothing())
-    shown.display_html = shown.display  # type: ignore[attr-defined]
+    shown.display_html = shown.display
 
 
 _nb_ipython()

@@ -1,15 +1,15 @@
 """Part of converted scripts with ``!`` and ``%`` lines: commands, folders, files."""
 
-# ruff: noqa: T201, PTH, S602
+# ruff: noqa: T201, PTH100, PTH109, PTH110, PTH111, PTH120, PTH123, E741
 # This file runs inside scripts, not inside Overnight: it prints, and needs nothing but Python 3.8.
 from __future__ import annotations
 
 import os
-import sys
-from typing import Any
 
 # -- embedded from here -------------------------------------------------------------------------
 import subprocess
+import sys
+from typing import Any
 
 _NB_BASH = "/bin/bash" if os.path.exists("/bin/bash") else None
 
@@ -61,7 +61,9 @@ def _nb_cwd() -> str:
 def _nb_cd(folder: str) -> None:
     """``%cd``; ``-`` is the folder before."""
     before = os.getcwd()
-    os.chdir(os.environ.get("_NB_BEFORE", ".") if folder == "-" else os.path.expanduser(folder or "~"))
+    os.chdir(
+        os.environ.get("_NB_BEFORE", ".") if folder == "-" else os.path.expanduser(folder or "~")
+    )
     os.environ["_NB_BEFORE"] = before
     print(os.getcwd(), flush=True)
 
@@ -97,7 +99,7 @@ def _nb_run(path: str, arguments: str = "", shares: bool = False) -> None:
         del sys.path[0]
 
 
-class _nb_captured:
+class _NbCaptured:
     """``%%capture name``: nothing is held back here, so there is nothing to show again."""
 
     stdout = stderr = ""

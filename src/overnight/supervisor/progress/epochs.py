@@ -135,7 +135,7 @@ class EpochCount:
         if self._number < 0:
             self._first = number
         elif step < 0:
-            self._undo = self.dump()
+            self._undo = self.dump()  # _undo_misread() has just emptied the one within
             changed = total is not None and self.printed_total not in (None, total)
             self._restart()
             if changed:  # another phase: its epochs are of another kind
@@ -198,6 +198,7 @@ class EpochCount:
             "seen_zero_total": self._seen_zero_total,
             "whole": self.whole.dump(),
             "fine": self.fine.dump(),
+            "undo": self._undo,
         }
 
     @classmethod
@@ -231,6 +232,11 @@ class EpochCount:
         self._seen_zero_total = data["seen_zero_total"] is True
         self.whole = Pace.load(data["whole"])
         self.fine = Pace.load(data["fine"])
+        undo = data["undo"]
+        self._undo = None
+        if isinstance(undo, Mapping):
+            EpochCount.load({**undo, "undo": None})  # raises where it could not be taken back to
+            self._undo = dict(undo)
 
 
 class FoldCount:

@@ -73,7 +73,7 @@ _FOLD_WORDS = (b"fold", "폴드".encode(), b"n_splits")
 _RARE_WORDS = (b"eta:", b"remaining:", b"train:", b"early", b"signaling", "조기".encode())
 _HEAVY_LINE = "━".encode()
 
-_COUNT = re.compile(rb"[\dkmgtp]\]?(?:\x1b\[\d{0,3}m)?\s{0,3}/\s{0,3}(?:\x1b\[\d{0,3}m)?\d")
+_COUNT = re.compile(rb"\d[kmgtp]?\]?(?:\x1b\[\d{0,3}m)?\s{0,3}/\s{0,3}(?:\x1b\[\d{0,3}m)?\d")
 _ANSI = re.compile(
     r"\x1b(?:\[[0-9;:?]{0,32}[ -/]{0,2}[@-~]|\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|[@-Z\\^_])"
 )

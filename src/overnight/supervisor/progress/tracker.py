@@ -70,7 +70,7 @@ class Progress:
                 self._pending += line[: MAX_LINE_BYTES - len(self._pending)]
                 self._read(bytes(self._pending), self._pending_s)
                 self._pending.clear()
-                self._pending_read = False
+                self._pending_s, self._pending_read = 0.0, False
             elif line:
                 self._read(line, now_s)
         if rest:

@@ -1,8 +1,8 @@
 """The notebook as a script: one pass over its cells, each reader adding what it knows."""
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import os
 import re
@@ -75,6 +75,7 @@ class _Converter:
         self._futures: list[str] = []
         self._trees: list[ast.Module] = []
         self._shows_all = False
+        self._gathered = Gathered(frozenset(), path.parent, self._include)
 
     def run(self, overrides: Mapping[str, str]) -> Conversion:
         """Convert it."""
@@ -111,6 +112,7 @@ class _Converter:
     ) -> tuple[list[tuple[int, str]], Gathered, Literals, str]:
         code = [cell for cell in notebook.cells if cell.kind == "code"]
         gathered = Gathered(_assigned(code), self._path.parent, self._include)
+        self._gathered = gathered
         literals = Literals(gathered, self._env, self._paths)
         calls = Calls(gathered, self._env)
         was_run = any(cell.count is not None for cell in code)
@@ -121,9 +123,7 @@ class _Converter:
         trees = [_tree(source) for _, source in first]
         sources, diff = [source for _, source in first], ""
         if overrides:
-            sources, diff = parameters.rewrite(
-                first, trees, overrides, self._env, str(self._path)
-            )
+            sources, diff = parameters.rewrite(first, trees, overrides, self._env, str(self._path))
             trees = [_tree(source) for source in sources]
         self._trees = trees
         draws = any(_DRAWS.search(cell.source) for cell in code)
@@ -138,7 +138,7 @@ class _Converter:
             if edits and not _compiles(text):
                 text = source  # an edit we cannot make is not made
             text = literals.cleaned(text)
-            if draws and any(isinstance(node, ast.Call) for node in ast.walk(tree)):
+            if draws and _calls_something(tree):
                 text = text.rstrip() + "\n_nb_figures()"
             done[cell.number] = text
         parts = [
@@ -169,7 +169,9 @@ class _Converter:
         self._included.update(other._included)
         self._included[name] = other._trees
         self._futures += other._futures
-        self._pending = [replace(finding, cell=cell, line=line) for finding in gathered.findings]
+        ours = self._gathered
+        ours.findings += [replace(finding, cell=cell, line=line) for finding in gathered.findings]
+        ours.installs += [replace(install, cell=cell, line=line) for install in gathered.installs]
         return True
 
     # -- statements ---------------------------------------------------------------------------
@@ -217,13 +219,11 @@ class _Converter:
             raise NotebookError("notebook.no_script", where=self._path, line=line) from error
 
     def _imports(self, code: list[Cell], gathered: Gathered) -> Iterator[Import]:
-        made = any(
-            "sys.path" in cell.source or "%%writefile" in cell.source or "_nb_sh" in cell.source
-            for cell in code
-        ) or gathered.makes_files  # fmt: skip
+        changes_path = False
         standard = sys.stdlib_module_names
         seen: set[tuple[str, bool]] = set()
         for cell, tree in zip(code, self._trees, strict=True):
+            changes_path = changes_path or "sys.path" in cell.source
             for node, place in walk(tree):
                 if isinstance(node, ast.Import):
                     modules = [alias.name for alias in node.names]
@@ -233,6 +233,7 @@ class _Converter:
                     continue
                 for module in modules:
                     top = module.partition(".")[0]
+                    made = changes_path or gathered.may_be_made(cell.number, node.lineno)
                     conditional = place.conditional or made
                     is_ours = module.startswith(("google.colab", "IPython")) or top in (
                         "kaggle_secrets", "google", "IPython",
@@ -325,6 +326,15 @@ def _async_statement(tree: ast.Module) -> int:
             if any(generator.is_async for generator in node.generators):
                 return node.lineno
     return 0
+
+
+def _calls_something(tree: ast.Module) -> bool:
+    """Whether a cell calls anything but the header's own commands."""
+    return any(
+        isinstance(node, ast.Call)
+        and not (isinstance(node.func, ast.Name) and node.func.id.startswith("_nb_"))
+        for node in ast.walk(tree)
+    )
 
 
 def _is_quiet(value: ast.expr) -> bool:

@@ -1,0 +1,310 @@
+"""What the verbs print: JSON for programs; widths, colours, spans and moments for people.
+
+Plain string formatting: rich takes longer to import than ``status`` may take in all.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import sys
+import time
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import IO, Any, Literal
+
+from overnight.errors import UserError
+from overnight.ledger.format import encode, time_us
+from overnight.messages import say
+
+Colour = Literal["red", "green", "yellow", "blue", "cyan", "dim", "bold"]
+_SGR = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36, "dim": 2, "bold": 1}
+#: What moves the cursor, rings, or turns the reading direction around.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]+"
+)
+_SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s?([smhdw]?)")
+_UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+# ── JSON and lines ──────────────────────────────────────────────────────────────────────────
+
+
+def print_json(verb: str, **fields: Any) -> None:
+    """Prints the one JSON object that ``--json`` answers with, as docs/schemas/<verb>.json says.
+
+    Its first key is ``schema``. A non-finite number is its name, as in the ledger.
+    """
+    plain_values = json.loads(encode({"schema": f"overnight.{verb}/1", **fields}))
+    ascii_only = (sys.stdout.encoding or "ascii").lower().replace("-", "") != "utf8"
+    sys.stdout.write(json.dumps(plain_values, ensure_ascii=ascii_only, indent=1) + "\n")
+
+
+def echo(text: str = "", *, stream: IO[str] | None = None) -> None:
+    """Prints a line; what the terminal's encoding lacks becomes a question mark."""
+    stream = sys.stdout if stream is None else stream
+    try:
+        stream.write(text + "\n")
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+
+
+def warn(text: str) -> None:
+    """Prints a line beside the answer, where it does not mix with what is piped on."""
+    echo(text, stream=sys.stderr)
+
+
+def plain(text: object, limit: int = 1000) -> str:
+    """Foreign text (a name, a key, a word of the command line) on one line, harmless to print."""
+    shown = _CONTROL.sub("?", str(text)).encode("utf-8", "replace").decode("utf-8")
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def is_terminal(stream: IO[str] | None = None) -> bool:
+    """Whether a person reads this on a terminal that can move its cursor."""
+    stream = sys.stdout if stream is None else stream
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def has_colours(stream: IO[str] | None = None) -> bool:
+    """Whether to paint: on a terminal, and ``NO_COLOR`` is not set."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def paint(text: str, *colours: Colour | None) -> str:
+    """``text`` in colours, where there are any."""
+    codes = [str(_SGR[colour]) for colour in colours if colour is not None]
+    return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if codes and has_colours() else text
+
+
+# ── widths ──────────────────────────────────────────────────────────────────────────────────
+
+
+def cells(text: str) -> int:
+    """Columns of a terminal that ``text`` takes: Hangul and emoji two, combining marks none."""
+    return len(text) if text.isascii() else sum(_cells_of(char) for char in text)
+
+
+def _cells_of(char: str) -> int:
+    if char.isascii():
+        return 1
+    if char == "\ufe0f":  # turns the narrow sign before it into an emoji
+        return 1
+    # Vowels and final consonants of decomposed Hangul stand inside the syllable's two columns.
+    if "\u1160" <= char <= "\u11ff" or "\ud7b0" <= char <= "\ud7ff":
+        return 0
+    if unicodedata.category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def cut(text: str, width: int) -> str:
+    """``text`` in at most ``width`` columns, with an ellipsis where something is left out."""
+    if cells(text) <= width:
+        return text
+    if width < 1:
+        return ""
+    kept, used = [], 1
+    for char in text:
+        used += _cells_of(char)
+        if used > width:
+            break
+        kept.append(char)
+    return "".join(kept).rstrip() + "…"
+
+
+def pad(text: str, width: int) -> str:
+    """``text`` filled up with blanks to ``width`` columns."""
+    return text + " " * max(0, width - cells(text))
+
+
+def columns() -> int | None:
+    """The terminal's width; None where the output is no terminal and lines may be of any length."""
+    if not sys.stdout.isatty():
+        return None
+    try:
+        width = int(os.environ.get("COLUMNS", ""))
+    except ValueError:
+        width = 0
+    if width <= 0:
+        try:
+            width = os.get_terminal_size(sys.stdout.fileno()).columns
+        except OSError:
+            width = 0
+    return max(20, width or 80)
+
+
+Cell = str | tuple[str, Colour | None]
+
+
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int | None, shrink: int = 0
+) -> list[str]:
+    """Lines of a table with aligned columns.
+
+    Args:
+        head: The columns' names.
+        rows: Cells, each a text or a text and its colour.
+        width: The terminal's; None: as wide as it must be.
+        shrink: The column that is cut when the last one would have no room left.
+    """
+    texts = [[cell if isinstance(cell, str) else cell[0] for cell in row] for row in rows]
+    widths = [max(cells(text) for text in column) for column in zip(head, *texts, strict=True)]
+    if width is not None:
+        gaps = 2 * (len(widths) - 1)
+        # The last column holds remarks: twelve columns of one still say something.
+        least_last = min(widths[-1], 12)
+        spare = width - gaps - sum(widths[:-1]) - least_last
+        if spare < 0:
+            widths[shrink] = max(8, widths[shrink] + spare)
+        widths[-1] = max(0, width - gaps - sum(widths[:-1]))
+    lines = [paint(_join(head, widths), "dim")]
+    for row, row_texts in zip(rows, texts, strict=True):
+        fitted = [cut(text, room) for text, room in zip(row_texts, widths, strict=True)]
+        painted = []
+        for cell, text, room in zip(row, fitted, widths, strict=True):
+            filled = pad(text, room)
+            painted.append(filled if isinstance(cell, str) else paint(filled, cell[1]))
+        lines.append("  ".join(painted).rstrip())
+    return lines
+
+
+def _join(texts: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(
+        pad(cut(text, room), room) for text, room in zip(texts, widths, strict=True)
+    ).rstrip()
+
+
+def bar(fraction: float | None, width: int) -> str:
+    """A progress bar of ``width`` columns."""
+    share = 0.0 if fraction is None or math.isnan(fraction) else min(1.0, max(0.0, fraction))
+    full = int(share * width + 1e-9)
+    return "━" * full + "─" * (width - full)
+
+
+# ── numbers and sizes ───────────────────────────────────────────────────────────────────────
+
+
+def number(value: float) -> str:
+    """A metric as one reads it: four significant digits."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("∞" if value > 0 else "-∞")
+    if float(value).is_integer() and abs(value) < 1e6:
+        return str(int(value))
+    return f"{value:.4g}"
+
+
+def mib(value: float) -> str:
+    """Mebibytes in the unit that fits."""
+    return f"{value:.0f} MiB" if value < 1000 else f"{value / 1024:.1f} GiB"
+
+
+def size(num_bytes: int) -> str:
+    """Bytes in the unit that fits."""
+    value = float(num_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+# ── spans ───────────────────────────────────────────────────────────────────────────────────
+
+
+def span(seconds: float) -> str:
+    """A duration in its two largest units: ``45 s``, ``6 min 12 s``, ``6 h 12 min``, ``3 d 4 h``."""
+    whole = max(0, round(seconds))
+    if whole < _MINUTE:
+        return say("time.seconds", s=whole)
+    if whole < _HOUR:
+        minutes, rest = divmod(whole, _MINUTE)
+        return say("time.minutes_seconds" if rest else "time.minutes", m=minutes, s=rest)
+    if whole < _DAY:
+        hours, rest = divmod(round(whole / _MINUTE), 60)
+        return say("time.hours_minutes" if rest else "time.hours", h=hours, m=rest)
+    days, rest = divmod(round(whole / _HOUR), 24)
+    return say("time.days_hours" if rest else "time.days", d=days, h=rest)
+
+
+def time_left(low_s: float, high_s: float, *, at_most: bool) -> str:
+    """How long is left, no finer than it can be known: ``about 3–4 min``, ``at most 2 h``."""
+    low_s, high_s = max(0.0, min(low_s, high_s)), max(0.0, high_s)
+    if high_s < 4:
+        return say("time.moments")
+    # Seconds by fives, minutes by ones, hours by ten minutes.
+    step = 5 if high_s < 90 else _MINUTE if high_s < 90 * _MINUTE else 600
+    if high_s >= 2 * _DAY:
+        step = _HOUR
+    high = max(step, math.ceil(high_s / step - 0.2) * step)
+    low = max(step, round(low_s / step) * step)
+    if at_most:
+        return say("time.at_most", span=_rough(high, step))
+    if low >= high:
+        return say("time.about", span=_rough(high, step))
+    if step == 5:
+        both = say("time.seconds_range", low=low, high=high)
+    elif step == _MINUTE:
+        both = say("time.minutes_range", low=low // _MINUTE, high=high // _MINUTE)
+    else:
+        both = say("time.range", low=span(low), high=span(high))
+    return say("time.about", span=both)
+
+
+def _rough(seconds: int, step: int) -> str:
+    """A rounded span in the unit it was rounded to."""
+    if step == 5:
+        return say("time.seconds", s=seconds)
+    return say("time.minutes", m=seconds // _MINUTE) if step == _MINUTE else span(seconds)
+
+
+def ago(seconds: float) -> str:
+    """``4 s ago``."""
+    return say("time.ago", span=span(seconds))
+
+
+def parse_span(text: str, option: str) -> float:
+    """Seconds of ``90``, ``90s``, ``10m``, ``2h``, ``30d``, ``4w``.
+
+    Raises:
+        UserError: It is none of these, or not above zero.
+    """
+    match = _SPAN.fullmatch(text.strip())
+    seconds = float(match[1]) * _UNIT_S[match[2]] if match and match[1].isascii() else 0.0
+    if seconds <= 0:
+        shown = plain(text, 40)
+        raise UserError("time.span_form", where=f"{option} {shown}", text=shown)
+    return seconds
+
+
+# ── moments ─────────────────────────────────────────────────────────────────────────────────
+
+
+def now_us() -> int:
+    """Wall clock, as the ledger has it."""
+    return time.time_ns() // 1000
+
+
+def moment(us: int | None, *, now: int | None = None) -> str:
+    """A wall clock time in the reader's zone: ``14:20``, ``tomorrow 07:12``, ``Sun 07:12``, a date."""
+    if time_us(us) is None:
+        return "–"
+    assert us is not None
+    try:
+        then = datetime.fromtimestamp(us / 1e6)
+        today = datetime.fromtimestamp((now_us() if now is None else now) / 1e6)
+    except (OverflowError, OSError, ValueError):  # the year 10000 in some zone
+        return "–"
+    clock = f"{then:%H:%M}"
+    days = (then.date() - today.date()) // timedelta(days=1)
+    if days in (-1, 0, 1):
+        return say(("time.yesterday", "time.today", "time.tomorrow")[days + 1], time=clock)
+    if 1 < days < 7:
+        names = say("time.weekdays").split()
+        return say("time.weekday", weekday=names[then.weekday()], time=clock)
+    return say("time.date", year=then.year, month=then.month, day=then.day, time=clock)
