@@ -16,15 +16,16 @@ _PROGRESS_LINES = (
     "Epoch {e}/20:  83%|████████▎ | {s}/300 [00:00<00:00, 49.01it/s]",
     " 17%|█▋        | {s}/300 [00:04<00:18,  1.05it/s]",
     "{{'loss': '0.6931', 'grad_norm': '0.3937', 'learning_rate': '4.375e-05', 'epoch': '{e}.5'}}",
-    "{{'eval_loss': 0.6927, 'eval_runtime': 0.12, 'eval_samples_per_second': 812.0, 'epoch': {e}.0}}",
-    "\x1b[2K\x1b[1A\x1b[2KEpoch {e}/19  \x1b[35m━━━━━\x1b[0m\x1b[90m╺\x1b[0m\x1b[90m━━━━━\x1b[0m {s}/300 "
-    "\x1b[2m0:00:01 •       \x1b[0m \x1b[2;4m84.05it/s\x1b[0m \x1b[3mtrain_loss: 2.306\x1b[0m",
+    "{{'eval_loss': 0.6927, 'eval_runtime': 0.12, 'epoch': {e}.0}}",
+    "\x1b[2K\x1b[1A\x1b[2KEpoch {e}/19  \x1b[35m━━━━━\x1b[0m\x1b[90m╺\x1b[0m\x1b[90m━━━━━\x1b[0m "
+    "{s}/300 \x1b[2m0:00:01 •       \x1b[0m "
+    "\x1b[2;4m84.05it/s\x1b[0m \x1b[3mtrain_loss: 2.306\x1b[0m",
     "Epoch {e}:  26%|██▌       | {s}/300 [00:00<00:00, 207.68it/s, train_loss=-0.0778]",
     "       {e}/20         0G     0.6134      1.232      1.101          8        640: 25% ━━━───── "
     "{s}/300 1.2it/s 0.3s<2.5s",
     "{s}/300 [=====>........................] - ETA: 3s - loss: 0.0952 - accuracy: 0.9712",
-    "\x1b[1m{s}/300\x1b[0m \x1b[32m━━━━━━━━━━\x1b[0m\x1b[37m━━━━━━━━━━\x1b[0m \x1b[1m4s\x1b[0m 5ms/step "
-    "- accuracy: 0.8942 - loss: 0.3121",
+    "\x1b[1m{s}/300\x1b[0m \x1b[32m━━━━━━━━━━\x1b[0m\x1b[37m━━━━━━━━━━\x1b[0m \x1b[1m4s\x1b[0m "
+    "5ms/step - accuracy: 0.8942 - loss: 0.3121",
     "Epoch: [{e}][ {s}/391] Time 0.093 (0.110) Data 0.002 (0.010) Loss 1.2345 (1.4012)",
     "11/20 02:58:41 - mmengine - INFO - Epoch(train)  [{e}][{s}/732]  lr: 1.0e-02  eta: 1:02:33  "
     "time: 0.31  data_time: 0.01  memory: 3012  loss: 0.72",

@@ -46,7 +46,7 @@ class UserError(OvernightError, ValueError):
     exit_code = 2
 
 
-class UserErrors(Exception):  # noqa: N818 - it is not one error but all of them
+class UserErrors(Exception):
     """Every mistake of an input, so that it is put right in one go."""
 
     def __init__(self, errors: Sequence[UserError]) -> None:

@@ -179,9 +179,7 @@ def _convert(asked: Asked, env: Mapping[str, str], problems: list[UserError]) ->
     from overnight.notebook import convert
 
     try:
-        return convert(
-            Path(asked.target), overrides=asked.overrides, paths=asked.path_map, env=env
-        )
+        return convert(Path(asked.target), overrides=asked.overrides, paths=asked.path_map, env=env)
     except NotebookError as error:
         problems.append(error)
     except UserErrors as errors:
@@ -189,16 +187,16 @@ def _convert(asked: Asked, env: Mapping[str, str], problems: list[UserError]) ->
     return None
 
 
-def _check_notebook(
-    target: str, conversion: Any, python: str, problems: list[UserError]
-) -> None:
+def _check_notebook(target: str, conversion: Any, python: str, problems: list[UserError]) -> None:
     """What in the notebook would stop it at night."""
     from overnight.notebook import check_installs
 
     found = [*conversion.findings, *check_installs(conversion.installs, python)]
     for finding in found:
         if finding.level == "blocks":
-            where = f"{target}, cell {finding.cell}" + (f", line {finding.line}" if finding.line else "")
+            where = f"{target}, cell {finding.cell}" + (
+                f", line {finding.line}" if finding.line else ""
+            )
             problems.append(NotebookError("run.notebook_blocks", where=where, text=finding.text,
                                           fix=finding.fix))  # fmt: skip
 
@@ -232,7 +230,9 @@ def kernel_python(kernel: str, env: Mapping[str, str]) -> str:
     The kernel that every Jupyter brings along (``python3``) names no environment of its own.
     """
     home = os.path.expanduser("~")
-    places = [os.path.join(env.get("JUPYTER_DATA_DIR") or os.path.join(home, ".local/share/jupyter"))]
+    places = [
+        os.path.join(env.get("JUPYTER_DATA_DIR") or os.path.join(home, ".local/share/jupyter"))
+    ]
     places += [part for part in env.get("JUPYTER_PATH", "").split(os.pathsep) if part]
     places += ["/usr/local/share/jupyter", "/usr/share/jupyter"]
     if kernel == "python3" or os.sep in kernel:
@@ -240,9 +240,9 @@ def kernel_python(kernel: str, env: Mapping[str, str]) -> str:
     for place in places:
         said = files.read_json(os.path.join(place, "kernels", kernel, "kernel.json")) or {}
         argv = said.get("argv")
-        if isinstance(argv, list) and argv and isinstance(argv[0], str):
-            if os.path.isabs(argv[0]) and os.access(argv[0], os.X_OK):
-                return argv[0]
+        program = argv[0] if isinstance(argv, list) and argv else None
+        if isinstance(program, str) and os.path.isabs(program) and os.access(program, os.X_OK):
+            return program
     return ""
 
 
@@ -389,10 +389,6 @@ def _describe(
         "log": run.log,
     }
     files.replace(run.run_json, files.to_json(info))
-    if launch.stall_after_s is None:
-        stall_after = None
-    else:
-        stall_after = f"{launch.stall_after_s:g}s"
     config = {
         "target": asked.target or None,
         "args": [redact(item) for item in hide(asked.args, os.environ)],
@@ -402,7 +398,7 @@ def _describe(
         "env": {k: "${" + k + "}" if v is None else v for k, v in asked.env.items()},
         "python": python or None,
         "restart": asked.restart,
-        "stall_after": stall_after,
+        "stall_after": launch.stall_after_s and f"{launch.stall_after_s:g}s",
         "label": list(asked.labels),
         "kind": run.kind,
     }

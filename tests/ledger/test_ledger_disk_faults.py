@@ -67,10 +67,10 @@ def test_a_disk_fills_room_returns_and_the_pen_goes_on(disk: Path) -> None:
     pen = Pen(str(disk), "metrics", attempt=0)
     kept: dict[int, int] = {}
     value = 0
-    for num_fillings in range(1, 6):
-        ballast = disk / "ballast"
+    ballasts = [disk / f"ballast {number}" for number in range(5)]
+    for ballast in ballasts:
         ballast.write_bytes(b"x" * 8192)
-        value = append_until_refused(pen, value, kept)
+    for num_fillings, ballast in enumerate(ballasts, 1):
         for _ in range(3):  # it stays full for a while
             value = append_until_refused(pen, value, kept)
         assert_kept(disk, kept)

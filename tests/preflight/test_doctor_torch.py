@@ -240,6 +240,7 @@ def test_each_verdict_is_a_sentence(
     assert check is not None
     assert "{" not in check.text + check.fix
     assert "None" not in check.text + check.fix
+    assert not check.fix.rstrip().endswith(":"), "a line was promised"
     if check.level == "bad":
         assert check.fix
     json.dumps(check.to_json(), allow_nan=False)

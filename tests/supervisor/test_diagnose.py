@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import string
+import subprocess
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -68,7 +70,7 @@ def test_code_unknown_and_memory_ran_out() -> None:
         (OomKills(job=None, machine=1), "host_oom_probably"),
         (OomKills(job=0, machine=3), "signal_kill"),
         (OomKills(job=0, machine=0), "signal_kill"),
-        (OomKills(job=None, machine=None), "signal_kill"),
+        (OomKills(job=None, machine=None), "signal_kill_uncounted"),
     ],
 )
 @pytest.mark.parametrize("end", [{"signal": 9}, {"code": 137}, {"code": -9}])
@@ -297,6 +299,7 @@ def test_module_name_that_is_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
         "KeyError: 'label'", "ModuleNotFoundError: No module named 'x; rm -rf ~'"
     )
     cause = diagnose(Ending(code=1, log_tail=log))
+    assert cause.kind == "exception"
     assert "rm -rf" not in cause.fix
 
 
@@ -410,7 +413,11 @@ def test_any_json_gives_a_cause(data: object) -> None:
     "piece",
     [
         "Traceback (most recent call last):\n",
+        "  Traceback (most recent call last):\n",
+        " + Exception Group Traceback (most recent call last):\n",
+        "KeyError   Traceback (most recent call last)\n",
         '  File "a.py", line 1, in <module>\n',
+        '  File "a", line 1\n',
         'Traceback (most recent call last):\n  File "a.py", line 1, in f\nValueError: loss\n',
         "loss " * 12 + "nan?",
         "[rank0]: x\n[rank1]: y\n",
@@ -436,7 +443,14 @@ def test_no_log_takes_long(piece: str) -> None:
 
 def test_nothing_but_the_standard_library() -> None:
     """The supervisor holds these modules in memory for the whole run."""
-    folder = Path(log_tail.__file__).parent
-    for name in ("cause", "diagnose", "known_errors", "log_tail", "oom"):
-        source = (folder / f"{name}.py").read_text(encoding="utf-8")
-        assert "import overnight.cli" not in source
+    source = Path(log_tail.__file__).parents[2]
+    code = (
+        f"import sys; sys.path.insert(0, {str(source)!r});"
+        "import overnight.supervisor.diagnose as d;"
+        "d.diagnose(d.Ending(signal=9)).text;"
+        "print(*{m.partition('.')[0] for m in sys.modules} - set(sys.stdlib_module_names))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.split()) <= {"overnight", "__main__"}

@@ -1,3 +1,5 @@
+"""The kernel's counters, read from a /proc of our own making and from this machine's."""
+
 from __future__ import annotations
 
 import json

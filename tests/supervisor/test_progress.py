@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overnight.supervisor.progress import Estimate, Progress
+from overnight.supervisor.progress import Estimate, Progress, hints_in
 
 
 def _feed(progress: Progress, lines: Iterable[tuple[float, str]]) -> None:
@@ -65,8 +65,14 @@ def test_an_epoch_that_takes_longer_than_any_before_widens_the_range() -> None:
 def test_headings_and_results_of_an_epoch_are_one_epoch() -> None:
     progress = Progress()
     for n in range(1, 5):
-        _feed(progress, [(100 * n, f"Epoch {n}/8"), (100 * n + 70, f"Epoch {n}/8 train loss: 0.5"),
-                         (100 * n + 90, f"Epoch {n}/8 val loss: 0.6")])  # fmt: skip
+        _feed(
+            progress,
+            [
+                (100 * n, f"Epoch {n}/8"),
+                (100 * n + 70, f"Epoch {n}/8 train loss: 0.5"),
+                (100 * n + 90, f"Epoch {n}/8 val loss: 0.6"),
+            ],
+        )
     estimate, low, high = _known(progress, 490)
     assert estimate.done == 4
     assert low <= 400 <= high
@@ -94,8 +100,14 @@ def test_epochs_counted_from_zero_are_one_more_or_not_and_both_are_kept() -> Non
 
 def test_the_rich_bar_of_lightning_counts_from_zero() -> None:
     progress = Progress()
-    _feed(progress, [(10 * n + i, f"Epoch {n}/2  ━━━ {25 * i}/100 0:00:00 • 0:00:01 9it/s")
-                     for n in range(3) for i in range(5)])  # fmt: skip
+    _feed(
+        progress,
+        [
+            (10 * n + i, f"Epoch {n}/2  ━━━ {25 * i}/100 0:00:00 • 0:00:01 9it/s")
+            for n in range(3)
+            for i in range(5)
+        ],
+    )
     estimate = progress.estimate(24)
     assert estimate is not None
     assert (estimate.done, estimate.total) == (2, 3)
@@ -113,8 +125,13 @@ def test_bare_epochs_need_a_total_from_elsewhere() -> None:
         None,
         None,
     )
-    for argv in (["t.py", "--epochs=20"], ["t.py", "--num_epochs", "20"], ["t.py", "EPOCHS=20"],
-                 ["yolo", "train", "epochs=20"], ["t.py", "--trainer.max_epochs", "20"]):  # fmt: skip
+    for argv in (
+        ["t.py", "--epochs=20"],
+        ["t.py", "--num_epochs", "20"],
+        ["t.py", "EPOCHS=20"],
+        ["yolo", "train", "epochs=20"],
+        ["t.py", "--trainer.max_epochs", "20"],
+    ):
         progress = Progress(argv)
         _feed(progress, lines)
         estimate, low, high = _known(progress, 50)
@@ -125,12 +142,47 @@ def test_bare_epochs_need_a_total_from_elsewhere() -> None:
     assert _known(printed, 50)[0].total == 20
 
 
+@pytest.mark.parametrize(
+    ("source", "hints"),
+    [
+        ("EPOCHS = 20\nfor epoch in range(EPOCHS): ...", ["epochs=20"]),
+        ("trainer = Trainer(max_epochs=10, devices=1)", ["epochs=10"]),
+        ("cfg.epochs = 5", []),
+        (
+            "num_epochs = 3\nmodel.fit(x, y, epochs=3)\nKFold(n_splits=5)",
+            ["epochs=3", "n_splits=5"],
+        ),
+        ("epochs = 3\nepochs = 30", []),
+        ("warmup_epochs = 3", []),
+        ("epochs = 3.5; epochs = n", []),
+        ("for epoch in range(3): epoch == 2", []),
+        ("\x00 EPOCHS=", []),
+    ],
+)
+def test_a_script_tells_its_epochs(source: str, hints: list[str]) -> None:
+    assert hints_in(source) == hints
+
+
+def test_an_argument_wins_over_the_script() -> None:
+    progress = Progress([*hints_in("EPOCHS = 20"), "--num_train_epochs", "3.0"])
+    _feed(progress, [(10, "epoch 1: loss 0.4"), (20, "epoch 2: loss 0.3")])
+    assert _known(progress, 20)[0].total == 3
+
+
 def test_a_mention_of_another_epoch_changes_nothing() -> None:
     lines = [(10.0 * n, f"Epoch {n}/20 loss: 0.{n}") for n in range(1, 8)]
     plain, noisy = Progress(), Progress()
     _feed(plain, lines)
-    _feed(noisy, [*lines[:4], (41, "will unfreeze at Epoch 15/20"), *lines[4:6],
-                  (61, "best was Epoch 3/20, first Epoch 1/20"), lines[6]])  # fmt: skip
+    _feed(
+        noisy,
+        [
+            *lines[:4],
+            (41, "will unfreeze at Epoch 15/20"),
+            *lines[4:6],
+            (61, "best was Epoch 3/20, first Epoch 1/20"),
+            lines[6],
+        ],
+    )
     assert noisy.estimate(70) == plain.estimate(70)
 
 
@@ -144,7 +196,7 @@ def test_evaluation_bars_between_the_frames_of_a_training_bar() -> None:
             for i in range(9):
                 now_s += 1
                 _feed(progress, [(now_s, f" {i * 12}%|█ | {i}/8 [00:00<00:00, 9it/s]")])
-            _feed(progress, [(now_s, "{'eval_loss': '0.69', 'epoch': '%d'}" % (step // 4))])
+            _feed(progress, [(now_s, f"{{'eval_loss': '0.69', 'epoch': '{step // 4}'}}")])
     estimate, low, high = _known(progress, now_s)
     assert (estimate.done, estimate.total, estimate.source) == (12, 24, "framework")
     assert low <= 147 <= high
@@ -152,13 +204,25 @@ def test_evaluation_bars_between_the_frames_of_a_training_bar() -> None:
 
 def test_a_bar_that_begins_anew_does_not_span_the_run() -> None:
     progress = Progress()
-    _feed(progress, [(10 * turn + i, f"{10 * i}%|█ | {i}/10 [00:04<00:18,  1.05it/s]")
-                     for turn in range(2) for i in range(10)])  # fmt: skip
+    _feed(
+        progress,
+        [
+            (10 * turn + i, f"{10 * i}%|█ | {i}/10 [00:04<00:18,  1.05it/s]")
+            for turn in range(2)
+            for i in range(10)
+        ],
+    )
     estimate = progress.estimate(20)
     assert estimate is None or estimate.remaining_s is None
     hinted = Progress(["--epochs", "4"])
-    _feed(hinted, [(10 * turn + i, f"{10 * i}%|█ | {i}/10 [00:04<00:18,  1.05it/s]")
-                   for turn in range(3) for i in range(10)])  # fmt: skip
+    _feed(
+        hinted,
+        [
+            (10 * turn + i, f"{10 * i}%|█ | {i}/10 [00:04<00:18,  1.05it/s]")
+            for turn in range(3)
+            for i in range(10)
+        ],
+    )
     estimate, low, high = _known(hinted, 29)
     assert (estimate.done, estimate.total, estimate.source) == (2, 4, "epochs")
     assert low <= 11 <= high
@@ -192,8 +256,10 @@ def test_downloads_and_tokenising_are_no_training() -> None:
 
 def test_the_frameworks_own_estimate_beats_the_epochs() -> None:
     progress = Progress()
-    _feed(progress, [(60 * i, f"Epoch(train)  [1][{i}00/900]  lr: 1e-2  eta: 1:{40 - i:02d}:00  loss: 0.5")
-                     for i in range(1, 6)])  # fmt: skip
+    _feed(
+        progress,
+        [(60 * i, f"Epoch(train)  [1][{i}00/900]  eta: 1:{40 - i:02d}:00") for i in range(1, 6)],
+    )
     estimate, low, high = _known(progress, 300)
     assert estimate.source == "framework"
     assert low <= 95 * 60 <= high
@@ -202,8 +268,11 @@ def test_the_frameworks_own_estimate_beats_the_epochs() -> None:
 def test_a_framework_estimate_that_leaves_validation_out_is_stretched() -> None:
     # A second of every two goes to validation, which the printed estimate does not count.
     progress = Progress()
-    _feed(progress, [(2 * i, f"eta: 0:{(600 - i) // 60:02d}:{(600 - i) % 60:02d}  iter: {i}  total_loss: 0.7")
-                     for i in range(1, 101)])  # fmt: skip
+    for i in range(1, 101):
+        minutes, seconds = divmod(600 - i, 60)
+        _feed(
+            progress, [(2 * i, f"eta: 0:{minutes:02d}:{seconds:02d}  iter: {i}  total_loss: 0.7")]
+        )
     _, low, high = _known(progress, 200)
     assert low <= 1000 <= high
 
@@ -362,26 +431,47 @@ def test_the_newest_frame_of_a_bar_counts_before_the_next_ends_it() -> None:
 
 def test_the_last_metrics_are_the_newest_of_each_name() -> None:
     progress = Progress()
-    _feed(progress, [
-        (1, "Epoch 1/3 - train loss: 0.9, val_acc: 0.5"),
-        (2, "Epoch 2/3 - train loss: 0.512, val_acc: 0.71"),
-        (3, "{'loss': '0.6931', 'learning_rate': '4e-05', 'epoch': '0.5'}"),
-        (4, "938/1875 ━━━━ 4s 5ms/step - accuracy: 0.8942 - val_loss: 1.5e-3"),
-        (5, "gloss 3 and lossless 4; loss of 5 files; acc100"),
-    ])  # fmt: skip
+    _feed(
+        progress,
+        [
+            (1, "Epoch 1/3 - train loss: 0.9, val_acc: 0.5"),
+            (2, "Epoch 2/3 - train loss: 0.512, val_acc: 0.71"),
+            (3, "{'loss': '0.6931', 'learning_rate': '4e-05', 'epoch': '0.5'}"),
+            (4, "938/1875 ━━━━ 4s 5ms/step - accuracy: 0.8942 - val_loss: 1.5e-3"),
+            (5, "gloss 3 and lossless 4; loss of 5 files; acc100"),
+        ],
+    )
     assert progress.last_metrics == {
-        "train loss": 0.512, "val_acc": 0.71, "loss": 0.6931, "accuracy": 0.8942, "val_loss": 0.0015,
-    }  # fmt: skip
+        "train loss": 0.512,
+        "val_acc": 0.71,
+        "loss": 0.6931,
+        "accuracy": 0.8942,
+        "val_loss": 0.0015,
+    }
 
 
 _LINES = [
-    "Epoch 1/3", "Epoch 2/3 - loss: 0.4", "Epoch 0: 26%|██▌ | 13/50 [00:00<00:00, 207.68it/s]",
-    " 17%|█▋        | 4/24 [00:04<00:18,  1.05it/s]", " 100%|█ | 8/8 [00:00<00:00, 9it/s]",
-    "{'loss': '0.6931', 'epoch': '0.5'}", "Epoch 1/2  ━━━╸━━━ 26/50 0:00:00 • 0:00:01", "\x1b[1m938/1875\x1b[0m ━━━ 4s",
-    "        1/2         0G     0.6134          8         32: 25% ━━━───── 1/4 1.2it/s", "Fold 2/5", "폴드 3/5",
-    "에폭 3/20 - 손실: 0.5", "eta: 0:12:31  iter: 199  total_loss: nan", "99: learn: 0.3 total: 1s remaining: 10.8s",
-    "Train: 5 [ 100/1251 (  8%)]", "Early stopping", "epochs=20", "x" * 5000, "loss: inf", "Epoch 9999999/9999999",
-]  # fmt: skip
+    "Epoch 1/3",
+    "Epoch 2/3 - loss: 0.4",
+    "Epoch 0: 26%|██▌ | 13/50 [00:00<00:00, 207.68it/s]",
+    " 17%|█▋        | 4/24 [00:04<00:18,  1.05it/s]",
+    " 100%|█ | 8/8 [00:00<00:00, 9it/s]",
+    "{'loss': '0.6931', 'epoch': '0.5'}",
+    "Epoch 1/2  ━━━╸━━━ 26/50 0:00:00 • 0:00:01",
+    "\x1b[1m938/1875\x1b[0m ━━━ 4s",
+    "        1/2         0G     0.6134          8         32: 25% ━━━───── 1/4",
+    "Fold 2/5",
+    "폴드 3/5",
+    "에폭 3/20 - 손실: 0.5",
+    "eta: 0:12:31  iter: 199  total_loss: nan",
+    "99: learn: 0.3 total: 1s remaining: 10.8s",
+    "Train: 5 [ 100/1251 (  8%)]",
+    "Early stopping",
+    "epochs=20",
+    "x" * 5000,
+    "loss: inf",
+    "Epoch 9999999/9999999",
+]
 _LOGS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(_LINES), st.sampled_from(["\n", "\r", "\r\n", ""]))
@@ -464,9 +554,27 @@ def test_a_damaged_snapshot_is_a_fresh_start(junk: object, data: st.DataObject) 
     restored.estimate(100)
 
 
-@given(st.dictionaries(st.sampled_from(["_event", "_kind", "done", "total", "unit", "epoch", "epochs", "fold", "folds",
-                                        "early_stopping", "loss", "x"]),
-                       _JSON | st.sampled_from(["Progress", "Configured", "EarlyStopped", "epoch"])))  # fmt: skip
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "_event",
+                "_kind",
+                "done",
+                "total",
+                "unit",
+                "epoch",
+                "epochs",
+                "fold",
+                "folds",
+                "early_stopping",
+                "loss",
+                "x",
+            ]
+        ),
+        _JSON | st.sampled_from(["Progress", "Configured", "EarlyStopped", "epoch"]),
+    )
+)
 def test_any_record_of_the_job_is_taken_or_left(record: dict[str, object]) -> None:
     progress = Progress()
     for now_s in (1.0, 2.0, 3.0):

@@ -15,7 +15,7 @@ def _read(text: str) -> LineSeen:
     return seen
 
 
-# (line, form, number, total, phase, share)
+# Line, then what is read: form, number, total, phase, share.
 EPOCH_LINES = [
     (
         "Epoch 2/2:  83%|████████▎ | 25/30 [00:00<00:00, 49.01it/s]",
@@ -34,8 +34,9 @@ EPOCH_LINES = [
         26 / 50,
     ),
     (
-        "\x1b[2K\x1b[1A\x1b[2KEpoch 0/5  \x1b[35m━━\x1b[0m\x1b[90m╺\x1b[0m\x1b[90m━━\x1b[0m 115/200 "
-        "\x1b[2m0:00:01 •       \x1b[0m \x1b[2;4m84.05it/s\x1b[0m \x1b[3mtrain_loss: 2.3\x1b[0m",
+        "\x1b[2K\x1b[1A\x1b[2KEpoch 0/5  \x1b[35m━━\x1b[0m\x1b[90m╺\x1b[0m\x1b[90m━━\x1b[0m "
+        "115/200 \x1b[2m0:00:01 •       \x1b[0m "
+        "\x1b[2;4m84.05it/s\x1b[0m \x1b[3mtrain_loss: 2.3\x1b[0m",
         "rich",
         0,
         5,
@@ -51,7 +52,7 @@ EPOCH_LINES = [
         13 / 50,
     ),
     (
-        "        1/2         0G     0.6134          8         32: 25% ━━━───── 1/4 1.2it/s 0.3s<2.5s",
+        "        1/2         0G     0.6134          8         32: 25% ━━━───── 1/4 1.2it/s 0.3s",
         "yolo",
         1,
         2,
@@ -59,8 +60,8 @@ EPOCH_LINES = [
         1 / 4,
     ),
     (
-        "     15/100      13.7G      1.054      0.965      1.025        221        640:  56%|█████▌    "
-        "| 32/57 [05:54<04:34, 10.96s/it]",
+        "     15/100      13.7G      1.054      0.965      1.025        221        640:  "
+        "56%|█████▌    | 32/57 [05:54<04:34, 10.96s/it]",
         "yolo",
         15,
         100,
@@ -132,17 +133,53 @@ BAR_LINES = [
     (" 17%|█▋        | 4/24 [00:04<00:18,  1.05it/s]", "", 4, 24, False),
     ("  5%|5         | 1/20 [00:30<09:30, 30.0s/it]", "", 1, 20, False),
     ("training: 50%|#####     | 1.5k/3.0k [00:30<00:30, 50it/s]", "training", 1500, 3000, False),
-    ("13184/60000 [=====>........................] - ETA: 3s - loss: 0.0952", "", 13184, 60000, False),
-    ("\x1b[1m938/1875\x1b[0m \x1b[32m━━━━\x1b[0m\x1b[37m━━━\x1b[0m \x1b[1m4s\x1b[0m 5ms/step", "", 938, 1875, False),
+    (
+        "13184/60000 [=====>........................] - ETA: 3s - loss: 0.0952",
+        "",
+        13184,
+        60000,
+        False,
+    ),
+    (
+        "\x1b[1m938/1875\x1b[0m \x1b[32m━━━━\x1b[0m\x1b[37m━━━\x1b[0m \x1b[1m4s\x1b[0m 5ms/step",
+        "",
+        938,
+        1875,
+        False,
+    ),
     ("1875/1875 - 4s - 2ms/step - accuracy: 0.89 - loss: 0.3", "", 1875, 1875, False),
     ("Validation  ━━━╸━━━ 26/50 0:00:00 • 0:00:01 129.41it/s", "validation", 26, 50, False),
     ("Working... ━━━━━━╺━━━━━━━━━ 35% 0:00:12", "working", 35, 100, False),
-    ("model.safetensors:  40%|████      | 200M/500M [00:05<00:08, 37.1MB/s]", "model safetensors", 2e8, 5e8, True),
+    (
+        "model.safetensors:  40%|████      | 200M/500M [00:05<00:08, 37.1MB/s]",
+        "model safetensors",
+        2e8,
+        5e8,
+        True,
+    ),
     ("Map: 100%|██████████| 8000/8000 [00:01<00:00, 7000 examples/s]", "map", 8000, 8000, True),
-    ("Loading checkpoint shards:  50%|█████     | 1/2 [00:03<00:03,  3.1s/it]", "loading checkpoint shards", 1, 2, True),
-    ("train: Scanning /data/labels... 96 images, 0 corrupt: 100% ━━━━━━━━━━━━ 96/96 6.4Kit/s 0.0s", "train scanning data labels images corrupt", 96, 96, True),
-    ("   Class  Images  Instances  Box(P  R  mAP50  mAP50-95): 100% ━━━━━━━━━━━━ 4/4 2.1it/s 1.9s", "class images instances box p r", 4, 4, False),
-]  # fmt: skip
+    (
+        "Loading checkpoint shards:  50%|█████     | 1/2 [00:03<00:03,  3.1s/it]",
+        "loading checkpoint shards",
+        1,
+        2,
+        True,
+    ),
+    (
+        "train: Scanning /data... 96 images, 0 corrupt: 100% ━━━━━━━━━━━━ 96/96 6.4Kit/s 0.0s",
+        "train scanning data images corrupt",
+        96,
+        96,
+        True,
+    ),
+    (
+        "   Class  Images  Instances  Box(P  R  mAP50  mAP50-95): 100% ━━━━━━━━━━━━ 4/4 2.1it/s",
+        "class images instances box p r",
+        4,
+        4,
+        False,
+    ),
+]
 
 
 @pytest.mark.parametrize(("line", "label", "done", "total", "preparing"), BAR_LINES)
@@ -215,13 +252,16 @@ def test_a_configured_number_of_epochs_is_read(line: str, num_epochs: int | None
         ("Early stopping", "fired"),
         ("Early stopping at epoch 9", "fired"),
         ("Epoch 12: early stopping", "fired"),
-        ("EarlyStopping: Training stopped early as no improvement observed in last 10 epochs.", "fired"),
+        (
+            "EarlyStopping: Training stopped early as no improvement observed in last 10 epochs.",
+            "fired",
+        ),
         ("Monitored metric val_loss did not improve. Signaling Trainer to stop.", "fired"),
         ("조기 종료!", "fired"),
         ("early_stopping: false", None),
         ("early_stopping=None", None),
     ],
-)  # fmt: skip
+)
 def test_early_stopping_is_noticed(line: str, told: str | None) -> None:
     assert _read(line).early_stopping == told
 
@@ -251,11 +291,52 @@ def test_ordinary_lines_are_left_at_once(line: str) -> None:
 
 
 _PIECES = st.sampled_from(
-    ["epoch", "Epoch ", "에폭", "폴드 ", "fold ", "/", "[", "]", "%|", "|", "━", "─", "•", "eta: ",
-     "remaining: ", "total: ", "1", "20", "999999999999", "1:02:33", "\x1b[", "\x1b[0m", "\x08", "=",
-     "{'", "'epoch': '", "e-", "train: ", "iter", " ", "  ", ":", "k", "G ", "early stop", "loss",
-     "(", ")", "\x00", "번째", "epochs=", "- 3s", "."]
-)  # fmt: skip
+    [
+        "epoch",
+        "Epoch ",
+        "에폭",
+        "폴드 ",
+        "fold ",
+        "/",
+        "[",
+        "]",
+        "%|",
+        "|",
+        "━",
+        "─",
+        "•",
+        "eta: ",
+        "remaining: ",
+        "total: ",
+        "1",
+        "20",
+        "999999999999",
+        "1:02:33",
+        "\x1b[",
+        "\x1b[0m",
+        "\x08",
+        "=",
+        "{'",
+        "'epoch': '",
+        "e-",
+        "train: ",
+        "iter",
+        " ",
+        "  ",
+        ":",
+        "k",
+        "G ",
+        "early stop",
+        "loss",
+        "(",
+        ")",
+        "\x00",
+        "번째",
+        "epochs=",
+        "- 3s",
+        ".",
+    ]
+)
 
 
 @given(
@@ -272,8 +353,29 @@ def test_any_bytes_are_read_or_left(line: bytes) -> None:
         assert 0 <= seen.bar.done <= seen.bar.total
 
 
-@pytest.mark.parametrize("piece", ["epoch ", "1/", "━", "━ ", "0 ", "[", "\x1b[", "fold ", "1:", "%| ", "1m ",
-                                   "early ", "total: ", "epochs=", "'epoch': ", "train ", "=", "\t1"])  # fmt: skip
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "epoch ",
+        "1/",
+        "━",
+        "━ ",
+        "0 ",
+        "[",
+        "\x1b[",
+        "fold ",
+        "1:",
+        "%| ",
+        "1m ",
+        "early ",
+        "total: ",
+        "epochs=",
+        "'epoch': ",
+        "train ",
+        "=",
+        "\t1",
+    ],
+)
 @pytest.mark.parametrize("head", ["", "epoch 1/", "7: ", "50%| ", "train: ", "eta: iter: "])
 def test_repetition_does_not_make_an_expression_backtrack(head: str, piece: str) -> None:
     # Ends within the test's time at any length, as only a bounded head of a line is looked at;

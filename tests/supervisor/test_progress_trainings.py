@@ -4,8 +4,8 @@ Each script of ``trainings/`` is run once as a process of its own. What it print
 times it came at, and replayed into ``Progress`` as a supervisor that looks now and then would. The
 answers at a quarter, a half and three quarters of the training are then held against its true end.
 
-The bounds are wide because a training of three seconds on a shared machine wanders far more than one
-of three hours; ``-rP`` shows the table.
+The bounds are wide because a training of three seconds on a shared machine wanders far more than
+one of three hours; ``-rP`` shows the table.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _TRAININGS = [
     _Training("torch_bars", 8, "epoch", "epochs"),
     _Training("loader_bars", 10, "epoch", "epochs", ("--epochs", "10")),
     _Training("nested_bars", 15, "step", "bar"),
-    _Training("hf_trainer", 400, "step", "framework"),
+    _Training("hf_trainer", 800, "step", "framework"),
     _Training("keras_style", 8, "epoch", "epochs"),
     _Training("lightning_style", 7, "epoch", "epochs"),
     _Training("ultralytics_style", 8, "epoch", "epochs"),

@@ -135,9 +135,7 @@ def _translate(error: Exception) -> int:
         reason = os.strerror(error.errno) if error.errno else str(error)
         problem = UserError("cli.system_refused", where=where, reason=reason)
         return _complain([problem], debug=False)
-    _say_error(
-        say("cli.bug", name=type(error).__name__, text=str(error)), fix=say("cli.bug.fix")
-    )
+    _say_error(say("cli.bug", name=type(error).__name__, text=str(error)), fix=say("cli.bug.fix"))
     return 1
 
 

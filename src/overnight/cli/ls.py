@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from overnight.cli.glance import Glance, cause_of, glance, is_living, look
+from overnight.cli.glance import Glance, glance, is_living, look
 from overnight.cli.output import (
     Cell,
     columns,
@@ -19,10 +19,11 @@ from overnight.cli.output import (
     span,
     table,
 )
+from overnight.cli.portrait import left, metrics_text, percent, sign
 from overnight.cli.select import is_there, known
 from overnight.errors import UserError
 from overnight.ledger.index import Entry
-from overnight.ledger.state import STATES, View, state_from_json, word
+from overnight.ledger.state import STATES, Failed, View, state_from_json, word
 from overnight.messages import say
 
 _SHOWN = 20
@@ -114,19 +115,16 @@ def show(seen: list[Glance], chosen: Chosen, state: str | None) -> None:
 
 
 def _row(seen: Glance) -> list[Cell]:
-    from overnight.cli.portrait import left, metrics_text, percent, sign
-
     state, estimate = seen.view.state, seen.estimate
     mark, colour = sign(state)
     progress = ""
     if estimate is not None and is_living(seen.view):
         progress = " ".join(text for text in (percent(estimate), left(estimate)) if text)
     remark = metrics_text(seen.metrics, 2)
-    cause = cause_of(seen.view)
-    if cause is not None:
+    if isinstance(state, Failed) and state.cause is not None:
         from overnight.supervisor.cause import Cause
 
-        remark = Cause.from_json(cause).text
+        remark = Cause.from_json(state.cause).text
     return [
         plain(seen.run.run_id),
         (f"{mark} {say('state.' + word(state))}", colour),

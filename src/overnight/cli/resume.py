@@ -43,7 +43,9 @@ def register(app: typer.Typer) -> None:
         run: Annotated[
             str | None, typer.Argument(help=say("stop.run"), autocompletion=complete_run)
         ] = None,
-        code: Annotated[str, typer.Option(metavar="kept|current", help=say("resume.code"))] = "kept",
+        code: Annotated[
+            str, typer.Option(metavar="kept|current", help=say("resume.code"))
+        ] = "kept",
         follow: Annotated[bool, typer.Option("--follow", "-f", help=say("run.follow"))] = False,
         force: Annotated[bool, typer.Option("--force", help=say("resume.force"))] = False,
         root: Annotated[str | None, typer.Option(help=say("run.root"))] = None,
@@ -54,7 +56,8 @@ def register(app: typer.Typer) -> None:
         found = find(run, root=root)
         verb, job_pid = again(found, current=code == "current", force=force)
         if json:
-            print_json("resume", run_id=found.run_id, dir=found.dir, job_pid=job_pid, verb=verb)
+            print_json("resume", run_id=found.run_id, dir=found.dir, job_pid=job_pid,
+                       adopted=verb == "adopt")  # fmt: skip
             return None
         saved = has_checkpoint(found)
         key = "adopted" if verb == "adopt" else "with_checkpoint" if saved else "from_start"
@@ -138,4 +141,3 @@ def has_checkpoint(run: RunPaths) -> bool:
         return bool(os.listdir(run.ckpt))
     except OSError:
         return False
-

@@ -8,6 +8,7 @@ import typer
 
 from overnight.cli.glance import Glance, cause_of, glance
 from overnight.cli.output import echo, print_json
+from overnight.cli.portrait import portrait
 from overnight.cli.select import complete_run, find
 from overnight.messages import say
 
@@ -27,8 +28,6 @@ def register(app: typer.Typer) -> None:
         if json:
             print_json("status", **to_json(seen))
             return
-        from overnight.cli.portrait import portrait
-
         echo("\n".join(portrait(seen)))
 
 

@@ -27,6 +27,8 @@ from overnight.ledger.writer import Pen
 #: A process of a higher rank than 0 is silent: rank 0 speaks for all.
 _RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
 _PROGRESS_EVERY_S = 1.0
+#: What other readers of JSON (a browser, jq) take for a whole number: 2^53.
+_MAX_AXIS = 2**53
 
 
 class Job:
@@ -315,7 +317,7 @@ def log(
             else:
                 _take_strange(plain, axes, key, value)
         for key, value in axes.items():
-            if value is not None and type(value) is not int:
+            if value is not None and (type(value) is not int or abs(value) > _MAX_AXIS):
                 axes[key] = _whole(key, value)
         step, epoch = axes["step"], axes["epoch"]
         kind = SUMMARY if summary else (EPOCH if epoch is not None and step is None else STEP)
@@ -345,7 +347,10 @@ def _take_strange(plain: dict[str, Any], axes: dict[str, Any], key: Any, value: 
 def _whole(key: str, value: Any) -> int | None:
     """An axis as an integer: 2.7 epochs are within epoch 2. None, said once, where it is none."""
     try:
-        return int(number(value))
+        whole = int(number(value))
+        if abs(whole) > _MAX_AXIS:
+            raise OverflowError("too large")
+        return whole
     except Exception as error:  # see log()
         _say_once(f"log: {key!r} is left out; it is no whole number", error)
         return None

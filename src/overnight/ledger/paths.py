@@ -95,6 +95,7 @@ class RunPaths:
 
     @property
     def run_id(self) -> str:
+        """The run's id: its folder's name."""
         return os.path.basename(self.dir)
 
     @property
@@ -104,66 +105,87 @@ class RunPaths:
 
     @property
     def kind(self) -> str:
+        """The kind it is filed under."""
         return os.path.basename(os.path.abspath(os.path.join(self.dir, "..", "..")))
 
     @property
     def date(self) -> str:
+        """The day it was started, ``YYYYMMDD``."""
         return os.path.basename(os.path.dirname(self.dir))
 
     @property
     def run_json(self) -> str:
+        """Who, what, where; written once."""
         return self.at("run.json")
 
     @property
     def machine_json(self) -> str:
+        """What it stood on; written once, moments later."""
         return self.at("machine.json")
 
     @property
     def config_yaml(self) -> str:
+        """What was asked for, for people."""
         return self.at("config.yaml")
 
     @property
     def launch_json(self) -> str:
+        """How the job is started, exactly."""
         return self.at("launch.json")
 
     @property
     def code(self) -> str:
+        """Entry file, converted notebook, git diff."""
         return self.at("code")
 
     @property
     def keeper_json(self) -> str:
+        """Which process keeps which job."""
         return self.at("keeper.json")
 
     @property
     def exit_json(self) -> str:
+        """How the newest finished attempt ended."""
         return self.at("exit.json")
 
     @property
     def lease(self) -> str:
+        """The supervisor's sign of life."""
         return self.at("lease")
 
     @property
     def status_json(self) -> str:
+        """A cache of what the supervisor has worked out."""
         return self.at("status.json")
 
     @property
+    def outputs_json(self) -> str:
+        """Models and tables the job wrote where it ran."""
+        return self.at("outputs.json")
+
+    @property
     def control(self) -> str:
+        """Requests to the supervisor."""
         return self.at("control")
 
     @property
     def claims(self) -> str:
+        """Slots taken by atomic create."""
         return self.at("claims")
 
     @property
     def ckpt(self) -> str:
+        """The job's checkpoints."""
         return self.at("ckpt")
 
     @property
     def media(self) -> str:
+        """The job's pictures."""
         return self.at("media")
 
     @property
     def supervisor_log(self) -> str:
+        """Tracebacks of Overnight's own."""
         return self.at("supervisor.log")
 
     @property

@@ -115,6 +115,13 @@ EN = {
         "Usual senders: a person with 'kill -9', a container or cluster at its limit, earlyoom or "
         "systemd-oomd. 'overnight resume' goes on."
     ),
+    "cause.signal_kill_uncounted": (
+        "Somebody or something killed it (SIGKILL). Whether memory ran out cannot be seen here."
+    ),
+    "cause.signal_kill_uncounted.fix": (
+        "First suspect memory: use a smaller batch and fewer workers. Other senders: a person with "
+        "'kill -9', a container or cluster at its limit."
+    ),
     "cause.signal_segv": "It crashed inside native code (SIGSEGV).",
     "cause.signal_segv.fix": (
         "Run again with --env PYTHONFAULTHANDLER=1 to see the line. Most often two libraries do "
@@ -370,6 +377,14 @@ KO = {
     "cause.signal_kill.fix": (
         "흔한 원인: 'kill -9'를 실행한 사람, 한도에 이른 컨테이너나 클러스터, earlyoom, "
         "systemd-oomd. 'overnight resume' 명령으로 이어서 실행할 수 있습니다."
+    ),
+    "cause.signal_kill_uncounted": (
+        "누군가 또는 무언가가 강제 종료했습니다(SIGKILL). 메모리 부족이었는지는 여기서 알 수 "
+        "없습니다."
+    ),
+    "cause.signal_kill_uncounted.fix": (
+        "먼저 메모리 부족을 의심하십시오: 배치 크기와 워커 수를 줄이십시오. 다른 원인: 'kill -9'를 "
+        "실행한 사람, 한도에 이른 컨테이너나 클러스터."
     ),
     "cause.signal_segv": "네이티브 코드 안에서 비정상 종료되었습니다(SIGSEGV).",
     "cause.signal_segv.fix": (

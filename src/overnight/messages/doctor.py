@@ -324,13 +324,21 @@ EN = {
     "doctor.torch.absent.fix": "If the job needs it: {line}",
     "doctor.torch.absent_with_card": "torch is not installed in {python}.",
     "doctor.torch.absent_with_card.fix": "If the job needs it: {line}",
+    "doctor.torch.absent_no_build": "torch is not installed in {python}, and no build of it fits driver {driver} and these cards.",
+    "doctor.torch.absent_no_build.fix": "Update the NVIDIA driver (580 or later); if the cards are from before 2014, train on the CPU.",
+    "doctor.torch.jit_no_build": "torch {version} has no finished kernels for {cards}; the driver compiles them at the first start, which takes minutes.",
+    "doctor.torch.jit_no_build.fix": "Let the first start run through; later ones find the result in ~/.nv/ComputeCache.",
+    "doctor.torch.some_unsupported_no_build": "torch {version} has no kernels for {cards} (it has {archs}), and no build has them for all cards here; the other cards work.",
+    "doctor.torch.some_unsupported_no_build.fix": "Leave them out: overnight run --env CUDA_VISIBLE_DEVICES=…",
+    "doctor.torch.fails_no_build": "torch {version} fails on {cards}: {message}",
+    "doctor.torch.fails_no_build.fix": "Is the card set to exclusive mode and taken (nvidia-smi)? Else reboot.",
     "doctor.torch.works": "torch {version} (CUDA {cuda}) ran a test on {cards}.",
     "doctor.torch.fits": "torch {version} (CUDA {cuda}) fits the driver and {cards}.",
     "doctor.torch.jit": (
         "torch {version} has no finished kernels for {cards}; the driver compiles them at the "
         "first start, which takes minutes."
     ),
-    "doctor.torch.jit.fix": "A newer build has them: {line}",
+    "doctor.torch.jit.fix": "A newer build may have them: {line}",
     "doctor.torch.cpu_only": "torch {version}, without CUDA; there is no NVIDIA card here either.",
     "doctor.torch.no_card": "torch {version} (CUDA {cuda}); without a card it runs on the CPU.",
     "doctor.torch.no_driver": (
@@ -400,16 +408,16 @@ EN = {
     ),
     "doctor.torch.not_available.fix": (
         "Often a driver updated without a reboot, a container without --gpus all, or a wrong "
-        "LD_LIBRARY_PATH. Try: {python} -c 'import torch; torch.cuda.init()'"
+        "LD_LIBRARY_PATH. Try: {program} -c 'import torch; torch.cuda.init()'"
     ),
     "doctor.torch.unknown": (
         "torch {version} (CUDA {cuda}); whether it fits could not be found out, since the card's "
         "generation is not known."
     ),
-    "doctor.torch.unknown.fix": "Try: {python} -c 'import torch; print(torch.ones(1).cuda())'",
+    "doctor.torch.unknown.fix": "Try: {program} -c 'import torch; print(torch.ones(1).cuda())'",
     "doctor.torch.import_failed": "torch in {python} cannot be imported: {message}",
     "doctor.torch.import_failed.fix": (
-        "Install it anew: uv pip install --python {python} --reinstall torch --torch-backend=auto"
+        "Install it anew: uv pip install --python {program} --reinstall torch --torch-backend=auto"
     ),
     "doctor.torch.import_hung": "torch in {python} was still being imported after two minutes.",
     "doctor.torch.import_hung.fix": (
@@ -421,7 +429,7 @@ EN = {
     ),
     "doctor.torch.cuda_crashed": "torch {version} crashes when it asks for the card: {message}",
     "doctor.torch.cuda_crashed.fix": (
-        "Install it anew: uv pip install --python {python} --reinstall torch --torch-backend=auto"
+        "Install it anew: uv pip install --python {program} --reinstall torch --torch-backend=auto"
     ),
     # Questions that came to nothing
     "doctor.probe.no_answer": "'{probe}' gave no answer within {limit} s.",
@@ -754,13 +762,21 @@ KO = {
     "doctor.torch.absent.fix": "작업에 필요하다면: {line}",
     "doctor.torch.absent_with_card": "torch가 설치되어 있지 않습니다: {python}",
     "doctor.torch.absent_with_card.fix": "작업에 필요하다면: {line}",
+    "doctor.torch.absent_no_build": "torch가 설치되어 있지 않으며, 드라이버 {driver} 및 이 카드에 맞는 빌드가 없습니다: {python}",
+    "doctor.torch.absent_no_build.fix": "NVIDIA 드라이버를 580 이상으로 업데이트해 주십시오. 2014년 이전의 카드라면 CPU에서 학습해 주십시오.",
+    "doctor.torch.jit_no_build": "torch {version}에는 이 카드용으로 완성된 커널이 없습니다: {cards}. 처음 시작할 때 드라이버가 컴파일하며 몇 분 걸립니다.",
+    "doctor.torch.jit_no_build.fix": "첫 시작이 끝날 때까지 기다려 주십시오. 다음부터는 ~/.nv/ComputeCache에 저장된 결과를 씁니다.",
+    "doctor.torch.some_unsupported_no_build": "torch {version}에는 일부 카드용 커널이 없고(들어 있는 것: {archs}), 모든 카드에 맞는 빌드도 없습니다: {cards}. 다른 카드는 작동합니다.",
+    "doctor.torch.some_unsupported_no_build.fix": "그 카드를 빼고 실행해 주십시오: overnight run --env CUDA_VISIBLE_DEVICES=…",
+    "doctor.torch.fails_no_build": "torch {version}의 시험 계산이 실패합니다: {cards}: {message}",
+    "doctor.torch.fails_no_build.fix": "카드가 독점 모드이고 이미 사용 중인지 확인해 주십시오 (nvidia-smi). 아니라면 재부팅해 주십시오.",
     "doctor.torch.works": "torch {version} (CUDA {cuda})의 시험 계산이 성공했습니다: {cards}",
     "doctor.torch.fits": "torch {version} (CUDA {cuda}) 버전은 드라이버와 카드에 맞습니다: {cards}",
     "doctor.torch.jit": (
         "torch {version}에는 이 카드용으로 완성된 커널이 없습니다: {cards}. 처음 시작할 때 "
         "드라이버가 컴파일하며 몇 분 걸립니다."
     ),
-    "doctor.torch.jit.fix": "더 새로운 빌드에는 들어 있습니다: {line}",
+    "doctor.torch.jit.fix": "더 새로운 빌드에는 들어 있을 수 있습니다: {line}",
     "doctor.torch.cpu_only": (
         "torch {version}, CUDA 없는 빌드입니다. 이 컴퓨터에도 NVIDIA 카드가 없습니다."
     ),
@@ -849,16 +865,16 @@ KO = {
     ),
     "doctor.torch.not_available.fix": (
         "재부팅 없이 드라이버를 업데이트했거나, 컨테이너를 --gpus all 없이 시작했거나, "
-        "LD_LIBRARY_PATH가 잘못된 경우가 많습니다. 확인: {python} -c 'import torch; "
+        "LD_LIBRARY_PATH가 잘못된 경우가 많습니다. 확인: {program} -c 'import torch; "
         "torch.cuda.init()'"
     ),
     "doctor.torch.unknown": (
         "torch {version} (CUDA {cuda}). 카드의 세대를 알 수 없어 맞는지 판단하지 못했습니다."
     ),
-    "doctor.torch.unknown.fix": "확인: {python} -c 'import torch; print(torch.ones(1).cuda())'",
+    "doctor.torch.unknown.fix": "확인: {program} -c 'import torch; print(torch.ones(1).cuda())'",
     "doctor.torch.import_failed": "torch를 불러올 수 없습니다 ({python}): {message}",
     "doctor.torch.import_failed.fix": (
-        "다시 설치해 주십시오: uv pip install --python {python} --reinstall torch "
+        "다시 설치해 주십시오: uv pip install --python {program} --reinstall torch "
         "--torch-backend=auto"
     ),
     "doctor.torch.import_hung": "2분이 지나도 torch를 다 불러오지 못했습니다: {python}",
@@ -874,7 +890,7 @@ KO = {
         "torch {version}에서 카드를 확인하는 중에 비정상 종료됩니다: {message}"
     ),
     "doctor.torch.cuda_crashed.fix": (
-        "다시 설치해 주십시오: uv pip install --python {python} --reinstall torch "
+        "다시 설치해 주십시오: uv pip install --python {program} --reinstall torch "
         "--torch-backend=auto"
     ),
     "doctor.probe.no_answer": "'{probe}' 항목이 {limit}초 안에 응답하지 않았습니다.",

@@ -25,7 +25,8 @@ EN = {
     "notebook.override_unknown": "the notebook assigns no such name; it assigns {known}",
     "notebook.override_close": "the notebook assigns no such name; did you mean {close}?",
     "notebook.override_none": "the notebook assigns no literal values at its top level",
-    "notebook.override_not_literal": "its value is computed (cell {cell}, line {line}); set what it "
+    "notebook.override_not_literal": "its value is computed (cell {cell}, line {line}); set what "
+    "it "
     "is computed from",
     "notebook.override_twice": "it is assigned different values (cell:line {places}); keep one of "
     "them in the notebook",
@@ -62,7 +63,8 @@ EN = {
     "notebook.download_dropped.fix": "",
     "notebook.google_auth": "Google's login of the page is skipped.",
     "notebook.google_auth.fix": "set GOOGLE_APPLICATION_CREDENTIALS if the code reads from Google",
-    "notebook.spawned_workers": "num_workers > 0 with classes defined in the notebook fails on this "
+    "notebook.spawned_workers": "num_workers > 0 with classes defined in the notebook fails on "
+    "this "
     "system, as it does in the notebook.",
     "notebook.spawned_workers.fix": "set num_workers to 0, or move the dataset class into a module",
     "notebook.platform_path": "{folder} does not exist on this machine.",
@@ -78,7 +80,8 @@ EN = {
     "notebook.secret_replaced": "A secret of the environment stands here in plain text; the script "
     "reads the variable instead.",
     "notebook.secret_replaced.fix": "do the same in the notebook",
-    "notebook.out_of_order": "Cell {cell} was last run before cell {before}, which stands above it; "
+    "notebook.out_of_order": "Cell {cell} was last run before cell {before}, which stands above "
+    "it; "
     "the script runs top to bottom.",
     "notebook.out_of_order.fix": 'run the notebook once with "Restart and run all"',
     "notebook.name_undefined": "{name} is used, but no cell defines it: a deleted cell may have.",
@@ -87,9 +90,11 @@ EN = {
     "notebook.name_close.fix": "correct the name, or define it",
     "notebook.name_later": "{name} is used before it is defined in cell {later}.",
     "notebook.name_later.fix": "move the definition up",
-    "notebook.name_later_line": "{name} is used before it is defined further down in the same cell.",
+    "notebook.name_later_line": "{name} is used before it is defined further down in the same "
+    "cell.",
     "notebook.name_later_line.fix": "move the definition up",
-    "notebook.name_history": "{name} is the notebook's memory of earlier outputs; a script has none.",
+    "notebook.name_history": "{name} is the notebook's memory of earlier outputs; a script has "
+    "none.",
     "notebook.name_history.fix": "give the value a name",
     # -- installs
     "notebook.python_silent": "{python} does not answer: what is installed there is not known.",
@@ -97,13 +102,15 @@ EN = {
     "notebook.install_missing": "{requirement} is not installed in {python}.",
     "notebook.install_missing.fix": "{python} -m pip install '{requirement}'",
     "notebook.install_differs": "The notebook asks for {requirement}; {version} is installed.",
-    "notebook.install_differs.fix": "{python} -m pip install '{requirement}', if it fails with this one",
+    "notebook.install_differs.fix": "{python} -m pip install '{requirement}', if it fails with "
+    "this one",
     "notebook.install_unknown": "{requirement}: whether it is installed cannot be told.",
     "notebook.install_unknown.fix": "install it once by hand if it is not",
     "notebook.install_system": "{requirement} is a package of the system and was not installed.",
     "notebook.install_system.fix": "install it once by hand if it is not there",
     "notebook.import_missing": "The module {module} is not there in {python}.",
-    "notebook.import_missing.fix": "{python} -m pip install {module} (the package may have another name)",
+    "notebook.import_missing.fix": "{python} -m pip install {module} (the package may have "
+    "another name)",
     # -- overnight convert
     "notebook.help": "Turn a notebook into a script that runs alone.\n\n"
     "Nothing is run. Install lines are listed, shell lines and magics become Python, pictures "
@@ -146,7 +153,8 @@ KO = {
     "notebook.empty": "노트북 파일이 비어 있습니다.",
     "notebook.empty.fix": "편집기에서 다시 저장하십시오",
     "notebook.not_json": "노트북이 올바른 JSON이 아닙니다 ({line}번째 줄).",
-    "notebook.not_json.fix": "파일이 손상되었거나 잘렸거나 병합 표시가 남아 있습니다. 다시 저장하십시오",
+    "notebook.not_json.fix": "파일이 손상되었거나 잘렸거나 병합 표시가 남아 있습니다. 다시 "
+    "저장하십시오",
     "notebook.not_a_notebook": "JSON 파일이지만 노트북 셀이 없습니다.",
     "notebook.not_a_notebook.fix": "Jupyter, Colab, Kaggle에서 저장한 .ipynb 파일을 지정하십시오",
     "notebook.other_language": "노트북의 커널이 파이썬이 아닙니다: {language}.",
@@ -163,9 +171,11 @@ KO = {
     "notebook.override_unknown": "노트북에 없는 이름입니다. 바꿀 수 있는 이름: {known}",
     "notebook.override_close": "노트북에 없는 이름입니다. 혹시 이것입니까? {close}",
     "notebook.override_none": "노트북 최상위에 직접 적은 값이 없습니다",
-    "notebook.override_not_literal": "계산된 값입니다 (셀 {cell}, {line}번째 줄). 계산의 바탕이 되는 "
+    "notebook.override_not_literal": "계산된 값입니다 (셀 {cell}, {line}번째 줄). 계산의 바탕이 "
+    "되는 "
     "값을 바꾸십시오",
-    "notebook.override_twice": "서로 다른 값이 여러 번 대입됩니다 (셀:줄 {places}). 노트북에 하나만 "
+    "notebook.override_twice": "서로 다른 값이 여러 번 대입됩니다 (셀:줄 {places}). 노트북에 "
+    "하나만 "
     "남기십시오",
     "notebook.override_type": "숫자가 아닙니다: {new} (노트북의 값: {old})",
     "notebook.no_code": "노트북에 코드 셀이 없습니다.",
@@ -178,28 +188,34 @@ KO = {
     "notebook.cell_skipped.fix": "",
     "notebook.cell_not_python": "올바른 파이썬 코드가 아닌 셀이라 주석으로 바꾸었습니다.",
     "notebook.cell_not_python.fix": "셀을 고치거나 텍스트 셀로 바꾸십시오",
-    "notebook.async_statement": "함수 밖의 `async for`, `async with` 는 변환할 수 없어 셀을 주석으로 "
+    "notebook.async_statement": "함수 밖의 `async for`, `async with` 는 변환할 수 없어 셀을 "
+    "주석으로 "
     "바꾸었습니다.",
     "notebook.async_statement.fix": "`async def` 안에 넣고 셀에서 `await` 하십시오",
     "notebook.run_missing": "%run 으로 부르는 노트북을 읽을 수 없습니다: {file}",
     "notebook.run_missing.fix": "이 노트북과 같은 폴더에 두십시오",
     "notebook.cd_in_shell": "`!{command}` 의 폴더 이동은 노트북에서처럼 그 줄에서만 유효합니다.",
     "notebook.cd_in_shell.fix": "이후에도 유지하려면 %cd 를 쓰십시오",
-    "notebook.dotenv": "%dotenv 는 실행하지 않습니다. 프로젝트 루트의 .env 는 Overnight가 직접 읽습니다.",
+    "notebook.dotenv": "%dotenv 는 실행하지 않습니다. 프로젝트 루트의 .env 는 Overnight가 직접 "
+    "읽습니다.",
     "notebook.dotenv.fix": "",
     "notebook.env_missing": "필요한 환경 변수가 없습니다: {name}. 밤에는 로그인할 사람이 없습니다.",
     "notebook.env_missing.fix": "먼저 export {name}=… 을 실행하거나 프로젝트의 .env 에 적으십시오",
     "notebook.asks_person": "사람의 입력을 기다리는 코드입니다: {what}",
     "notebook.asks_person.fix": "답을 노트북에 직접 적거나 os.environ 에서 읽으십시오",
     "notebook.drive_mount": "drive.mount() 는 여기서 아무 일도 하지 않습니다.",
-    "notebook.drive_mount.fix": "파일이 있는 곳을 --map /content/drive/MyDrive=폴더 로 알려 주십시오",
-    "notebook.download_dropped": "files.download() 는 아무 일도 하지 않습니다. 파일은 제자리에 남습니다.",
+    "notebook.drive_mount.fix": "파일이 있는 곳을 --map /content/drive/MyDrive=폴더 로 알려 "
+    "주십시오",
+    "notebook.download_dropped": "files.download() 는 아무 일도 하지 않습니다. 파일은 제자리에 "
+    "남습니다.",
     "notebook.download_dropped.fix": "",
     "notebook.google_auth": "Google 로그인을 건너뜁니다.",
-    "notebook.google_auth.fix": "Google에서 읽는 코드라면 GOOGLE_APPLICATION_CREDENTIALS 를 설정하십시오",
+    "notebook.google_auth.fix": "Google에서 읽는 코드라면 GOOGLE_APPLICATION_CREDENTIALS 를 "
+    "설정하십시오",
     "notebook.spawned_workers": "노트북 안에서 정의한 클래스와 num_workers > 0 은 이 운영 체제에서 "
     "노트북에서처럼 실패합니다.",
-    "notebook.spawned_workers.fix": "num_workers 를 0으로 하거나 데이터셋 클래스를 모듈로 옮기십시오",
+    "notebook.spawned_workers.fix": "num_workers 를 0으로 하거나 데이터셋 클래스를 모듈로 "
+    "옮기십시오",
     "notebook.platform_path": "이 컴퓨터에 없는 폴더입니다: {folder}",
     "notebook.platform_path.fix": "여기서의 위치를 알려 주십시오: {option}",
     "notebook.map_target_missing": "--map 에 적은 폴더가 없습니다: {folder}",
@@ -209,14 +225,17 @@ KO = {
     "notebook.input_missing": "읽을 파일이 없습니다: {path}",
     "notebook.input_missing.fix": "데이터를 그 자리에 두거나 --map 을 고치십시오",
     "notebook.secret_literal": "비밀 값으로 보이는 문자열이 있는 줄입니다.",
-    "notebook.secret_literal.fix": "os.environ 에서 읽으십시오. 노트북은 공유되고 스크립트는 보관됩니다",
+    "notebook.secret_literal.fix": "os.environ 에서 읽으십시오. 노트북은 공유되고 스크립트는 "
+    "보관됩니다",
     "notebook.secret_replaced": "환경 변수의 비밀 값이 그대로 적혀 있어, 스크립트는 변수를 읽도록 "
     "바꾸었습니다.",
     "notebook.secret_replaced.fix": "노트북도 같은 방법으로 고치십시오",
-    "notebook.out_of_order": "셀 {cell}의 마지막 실행이 위에 있는 셀 {before}의 실행보다 먼저입니다. "
+    "notebook.out_of_order": "셀 {cell}의 마지막 실행이 위에 있는 셀 {before}의 실행보다 "
+    "먼저입니다. "
     "스크립트는 위에서 아래로 실행합니다.",
     "notebook.out_of_order.fix": '노트북에서 "다시 시작하고 모두 실행"을 한 번 해 보십시오',
-    "notebook.name_undefined": "어느 셀에서도 정의하지 않은 이름입니다: {name}. 삭제된 셀에 있었을 수 "
+    "notebook.name_undefined": "어느 셀에서도 정의하지 않은 이름입니다: {name}. 삭제된 셀에 "
+    "있었을 수 "
     "있습니다.",
     "notebook.name_undefined.fix": "노트북에서 정의하십시오",
     "notebook.name_close": "어느 셀에서도 정의하지 않은 이름입니다: {name} (비슷한 이름: {close})",
@@ -231,16 +250,20 @@ KO = {
     "notebook.python_silent.fix": "--python 을 확인하십시오",
     "notebook.install_missing": "설치되어 있지 않습니다: {requirement} ({python})",
     "notebook.install_missing.fix": "{python} -m pip install '{requirement}'",
-    "notebook.install_differs": "노트북이 요구하는 버전은 {requirement}, 설치된 버전은 {version}입니다.",
-    "notebook.install_differs.fix": "지금 버전으로 실패하면 {python} -m pip install '{requirement}'",
+    "notebook.install_differs": "노트북이 요구하는 버전은 {requirement}, 설치된 버전은 "
+    "{version}입니다.",
+    "notebook.install_differs.fix": "지금 버전으로 실패하면 {python} -m pip install "
+    "'{requirement}'",
     "notebook.install_unknown": "설치 여부를 알 수 없습니다: {requirement}",
     "notebook.install_unknown.fix": "없다면 한 번 직접 설치하십시오",
     "notebook.install_system": "시스템 패키지라 설치하지 않았습니다: {requirement}",
     "notebook.install_system.fix": "없다면 한 번 직접 설치하십시오",
     "notebook.import_missing": "모듈이 없습니다: {module} ({python})",
-    "notebook.import_missing.fix": "{python} -m pip install {module} (패키지 이름은 다를 수 있습니다)",
+    "notebook.import_missing.fix": "{python} -m pip install {module} (패키지 이름은 다를 수 "
+    "있습니다)",
     "notebook.help": "노트북을 혼자 실행되는 스크립트로 바꿉니다.\n\n"
-    "아무것도 실행하지 않습니다. 설치 명령은 목록으로 보여 주고, 셸 명령과 매직은 파이썬으로, 그림은 "
+    "아무것도 실행하지 않습니다. 설치 명령은 목록으로 보여 주고, 셸 명령과 매직은 파이썬으로, "
+    "그림은 "
     "파일로, 로그인은 환경 변수로 바꿉니다. 밤에 실패할 것은 지금 알려 줍니다. 실행을 막는 것이 "
     "있으면 2로 끝납니다 (스크립트는 만들어집니다).\n\n"
     "예: overnight convert baseline.ipynb --set EPOCHS=1 --map /kaggle/input=./data",
@@ -269,7 +292,8 @@ KO = {
     "notebook.level.blocks": "막음",
     "notebook.level.warns": "경고",
     "notebook.level.notes": "참고",
-    "notebook.blocked": "이 중 {count}개는 밤에 실행을 멈추게 합니다. 고치기 전에는 `overnight run` 이 "
+    "notebook.blocked": "이 중 {count}개는 밤에 실행을 멈추게 합니다. 고치기 전에는 `overnight "
+    "run` 이 "
     "시작하지 않습니다.",
     "notebook.next": "실행: {command}",
 }

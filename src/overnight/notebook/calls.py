@@ -196,9 +196,8 @@ class Calls:
 
     def _ask(self, node: ast.Call, origin: str, place: Place, cell: int) -> None:
         what = _QUESTIONS.get(origin)
-        if what is None and isinstance(node.func, ast.Name) and origin in _BUILTIN_QUESTIONS:
-            if node.func.id not in self._gathered.assigned:
-                what = _BUILTIN_QUESTIONS[origin]
+        if isinstance(node.func, ast.Name) and node.func.id not in self._gathered.assigned:
+            what = _BUILTIN_QUESTIONS.get(origin, what)
         if what is not None and not place.in_try:
             level: Level = "warns" if place.conditional else "blocks"
             self._gathered.add(level, cell, node.lineno, "asks_person", what=what)

@@ -322,9 +322,9 @@ def _async_statement(tree: ast.Module) -> int:
     for node in _top_level(tree):
         if isinstance(node, ast.AsyncFor | ast.AsyncWith):
             return node.lineno
-        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-            if any(generator.is_async for generator in node.generators):
-                return node.lineno
+        generators = getattr(node, "generators", ())
+        if any(generator.is_async for generator in generators):
+            return node.lineno
     return 0
 
 

@@ -154,7 +154,8 @@ for name in asked["names"]:
         versions[name] = None
 for name in asked["modules"]:
     try:
-        modules[name] = name in sys.builtin_module_names or importlib.util.find_spec(name) is not None
+        built_in = name in sys.builtin_module_names
+        modules[name] = built_in or importlib.util.find_spec(name) is not None
     except Exception:
         modules[name] = True
 print("\\n" + json.dumps({"versions": versions, "modules": modules}))

@@ -1,5 +1,7 @@
 """Strings in the notebook: platform folders, files it reads, and secrets."""
 
+# ruff: noqa: PTH100, PTH112, PTH118, PTH110
+# os.path, not pathlib: what is looked at are strings of the notebook, `..` and all.
 from __future__ import annotations
 
 import ast
@@ -8,6 +10,7 @@ import os
 import re
 import tokenize
 from collections.abc import Mapping
+from pathlib import Path
 
 from overnight.notebook.conversion import InputPath, Level
 from overnight.notebook.edit import Edits
@@ -53,7 +56,7 @@ class Literals:
         self._env = env
         self._secrets = secret_values(env)
         self._paths = {
-            key.rstrip("/") or "/": os.path.abspath(os.path.expanduser(value))
+            key.rstrip("/") or "/": os.path.abspath(Path(value).expanduser())
             for key, value in paths.items()
         }
         roots = sorted({*PLATFORM_ROOTS, *self._paths}, key=lambda root: -len(root))
@@ -304,10 +307,9 @@ class Literals:
             if token.type == tokenize.COMMENT:
                 line = lines[row - 1]
                 lines[row - 1] = line[:start] + self.clean_comment(line[start:])
-            elif token.type == tokenize.STRING and "# %%" in token.string and row != token.end[0]:
-                if "r" not in token.string.partition(token.string.lstrip("rRbBuUfF")[0])[0].lower():
-                    for index in range(row, token.end[0]):
-                        lines[index] = re.sub(r"^#(?= %%)", r"\\x23", lines[index])
+            elif token.type == tokenize.STRING and not re.match(r"(?i)[bu]?r", token.string):
+                for index in range(row, token.end[0]):
+                    lines[index] = re.sub(r"^#(?= %%)", r"\\x23", lines[index])
         return "\n".join(lines)
 
     def clean_comment(self, text: str) -> str:

@@ -39,9 +39,9 @@ _COSMETIC = frozenset({
     "xmode", "colors", "pprint", "autosave", "automagic", "gui", "notebook", "logstart", "logstop",
     "tensorflow_version", "who", "who_ls", "whos", "history", "hist", "lsmagic", "pinfo", "pinfo2",
     "pdoc", "psource", "pfile", "pdef", "page", "quickref", "magic", "tensorboard", "doctest_mode",
-    "alias_magic", "alias", "rehashx", "dhist", "timeit", "memit", "mprun", "lprun", "pdb", "flake8_on",
-    "pycodestyle_on", "watermark", "nb_black", "connect_info", "killbgscripts", "load", "loadpy",
-    "bookmark", "macro", "recall", "rerun", "save", "pastebin", "prun_", "reset_selective",
+    "alias_magic", "alias", "rehashx", "dhist", "timeit", "memit", "mprun", "lprun", "pdb", "debug",
+    "flake8_on", "pycodestyle_on", "watermark", "nb_black", "connect_info", "killbgscripts", "load",
+    "loadpy", "bookmark", "macro", "recall", "rerun", "save", "pastebin", "reset_selective",
 })  # fmt: skip
 #: Their argument is a statement, which runs without being measured.
 _STATEMENT = frozenset({"time", "prun", "snakeviz", "scalene"})
@@ -338,8 +338,6 @@ class _Cell:
         if name in ("dotenv", "load_dotenv"):
             self._gathered.add("notes", self._cell, number, "dotenv")
             return _comment(text)
-        if name == "debug":
-            return _comment(text)
         return self._unknown(text, number)
 
     def _statement(self, rest: str, number: int, text: str) -> str:
@@ -408,7 +406,7 @@ class _Cell:
             if name == "capture":
                 target = next((w for w in words(rest) if not w.startswith("-")), "")
                 if target.isidentifier():
-                    first = target + " = _nb_captured()  " + first
+                    first = target + " = _NbCaptured()  " + first
             elif name == "timeit" and rest and not rest.startswith("-"):
                 first = rest  # setup code
             inner = _Cell(self._cell, self._gathered)

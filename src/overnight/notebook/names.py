@@ -17,9 +17,9 @@ from overnight.notebook.conversion import Finding, Level
 from overnight.notebook.places import is_main_guard
 
 _GIVEN = frozenset(dir(builtins)) | {
-    "__name__", "__doc__", "__builtins__", "__spec__", "__loader__", "__package__", "__annotations__",
-    "__debug__", "__class__", "__module__", "__qualname__", "os", "sys", "display", "get_ipython",
-    "exit", "quit", "_", "_exit_code", "reveal_type",
+    "__name__", "__doc__", "__builtins__", "__spec__", "__loader__", "__package__", "__debug__",
+    "__annotations__", "__class__", "__module__", "__qualname__", "display", "get_ipython", "os",
+    "sys", "exit", "quit", "_", "_exit_code", "reveal_type",
 }  # fmt: skip
 #: After one of these any name may exist.
 _DYNAMIC_CALLS = frozenset({"exec", "globals", "locals", "vars", "_nb_run"})
@@ -207,11 +207,7 @@ class _Flow:
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 if not (isinstance(node, ast.AnnAssign) and node.value is None):
                     self._target(target, sure=sure)
-        elif isinstance(
-            node, ast.Global | ast.Nonlocal | ast.Pass | ast.Break | ast.Continue
-        ) or isinstance(node, ast.Delete):
-            pass
-        else:
+        elif not isinstance(node, ast.Delete):
             for part in ast.iter_child_nodes(node):
                 if isinstance(part, ast.expr):
                     self._expression(part, sure=sure)

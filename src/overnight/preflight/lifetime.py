@@ -13,10 +13,8 @@ Ask = Callable[[list[str]], Answer]
 _LOGIND = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 #: A process that began in a login session sits in the session's scope, detached or not.
 _SESSION_SCOPE = re.compile(r"/session-[^/]+\.scope(?:/|$)", re.MULTILINE)
-#: Programs that, as process 1, wait for orphans; a shell or python as process 1 does not.
-_INITS = frozenset(
-    {"systemd", "init", "tini", "dumb-init", "docker-init", "catatonit", "s6-svscan"}
-)
+#: Programs that, as process 1, wait for no orphan; shells and inits do.
+_NO_INIT = re.compile(r"python[\d.]*|jupyter.*|sleep|tail|node|java|cat|sshd")
 
 
 def _ask(argv: list[str]) -> Answer:

@@ -165,7 +165,7 @@ def fit(gpus: Gpus, build: TorchBuild | None, *, visible_devices: str | None = N
     if build is None:
         return Fit("absent", install=install)
     if build.devices and all(device.error is None for device in build.devices):
-        return _works(build)
+        return _works(build, install)
     if build.is_rocm or build.cuda is None:
         return _without_cuda(gpus, build, install)
     if gpus.state == "none" and not build.devices:
@@ -195,14 +195,14 @@ def _seen(gpus: Gpus, build: TorchBuild | None) -> Sequence[Card | Device]:
     return build.devices if build is not None and build.devices else gpus.cards
 
 
-def _works(build: TorchBuild) -> Fit:
+def _works(build: TorchBuild, install: Install | None) -> Fit:
     slow = tuple(
         device.name
         for device in build.devices
         if device.capability and build.archs and runs_on(build.archs, device.capability) == "ptx"
     )
     if slow:
-        return Fit("jit", slow)
+        return Fit("jit", slow, install=install)
     return Fit("works", tuple(device.name for device in build.devices))
 
 
@@ -235,12 +235,13 @@ def _by_cards(
         names = tuple(device.name for device in failing)
         message = failing[0].error or ""
         is_full = all("out of memory" in (device.error or "").lower() for device in failing)
-        return Fit("full" if is_full else "fails", names, message=message)
+        return Fit("full" if is_full else "fails", names, install=install, message=message)
     if build.is_available is False:
         is_hidden = visible_devices is not None and visible_devices.strip() in {"", "-1"}
         return Fit("hidden" if is_hidden else "not_available")
     if any(way == "ptx" for _, way in how):
-        return Fit("jit", tuple(card.name for card, way in how if way == "ptx"))
+        slow = tuple(card.name for card, way in how if way == "ptx")
+        return Fit("jit", slow, install=install)
     if build.is_available is None or any(way == "unknown" for _, way in how):
         return Fit("unknown")
     return Fit("fits", tuple(card.name for card in seen))
@@ -275,6 +276,7 @@ def check_torch(
     }
     fields: dict[str, object] = {
         "python": interpreter.path,
+        "program": shlex.quote(interpreter.path),
         "version": build.version if build else "",
         "message": _first_line(interpreter.message),
     }
@@ -301,8 +303,8 @@ def check_torch(
         if verdict.install
         else None
     )
-    if verdict.install is None and level == "bad" and code in _INSTALL_CODES:
-        code += "_no_build"
+    if verdict.install is None and code in _INSTALL_CODES:
+        code = _INSTALL_CODES[code]
     facts |= {"verdict": verdict.verdict, "cards": list(verdict.cards), "install": line}
     fields |= {
         "cuda": facts["cuda"] or "",
@@ -317,8 +319,17 @@ def check_torch(
     return Check("torch", level, code, facts, fields)
 
 
-#: Findings whose remedy is another build; where there is none, the sentence says that instead.
-_INSTALL_CODES = frozenset({"cpu_build", "rocm_build", "driver_too_old", "card_unsupported"})
+#: Findings whose remedy is another build → what is said where there is none.
+_INSTALL_CODES = {
+    "absent_with_card": "absent_no_build",
+    "cpu_build": "cpu_build_no_build",
+    "rocm_build": "rocm_build_no_build",
+    "driver_too_old": "driver_too_old_no_build",
+    "card_unsupported": "card_unsupported_no_build",
+    "some_unsupported": "some_unsupported_no_build",
+    "jit": "jit_no_build",
+    "fails": "fails_no_build",
+}
 
 
 def _first_line(text: str) -> str:

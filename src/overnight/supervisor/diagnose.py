@@ -4,6 +4,9 @@ In order: a person's own stop; exit code 0, which is success whatever the log sa
 with the kernel's out-of-memory counters; the exception printed last; a line a program prints
 instead of one; the bare code. Where nothing speaks, "unknown" is the answer.
 
+One file, since its parts lead to each other: a launcher's exception to the signal that ended a
+rank, a worker's signal to the kernel's counters, an abort to the exception that C++ threw.
+
 Pure: it reads no file and starts nothing, so the supervisor and the next reader (when the
 supervisor is dead) conclude the same.
 """
@@ -207,7 +210,9 @@ class _Diagnosis:
         by_kernel = self._oom()
         if by_kernel:
             return self._with_peak(Cause.of(by_kernel, evidence or self._oom_count()))
-        return self._with_peak(Cause.of("signal_kill", evidence, name="SIGKILL"))
+        counted = self.ending.oom_kills != OomKills()
+        sentence = "signal_kill" if counted else "signal_kill_uncounted"
+        return self._with_peak(Cause.of(sentence, evidence, name="SIGKILL"))
 
     def _oom(self) -> Literal["", "host_oom", "host_oom_probably"]:
         """Whether the out-of-memory killer was at work, and how surely on this job."""

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from overnight.ledger import files
 from overnight.ledger.identity import Identity
@@ -66,7 +66,9 @@ def keep(run: RunPaths, start: Start) -> Kept:
     os.close(write_end)
     with os.fdopen(read_end, "rb") as pipe:
         said = pipe.read()
-    report = json.loads(said) if said else {"errno": errno.EIO, "file": "the keeper died"}
+    report: dict[str, Any] = (
+        json.loads(said) if said else {"errno": errno.EIO, "file": "the keeper died"}
+    )
     if "errno" in report:
         os.waitpid(pid, 0)
         raise OSError(report["errno"], os.strerror(report["errno"]), report["file"])

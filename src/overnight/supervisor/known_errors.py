@@ -153,7 +153,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
     _row(
         "missing_module",
         frozenset({"ModuleNotFoundError", "ImportError", "RuntimeError"}),
-        r"No module named '?(?P<module>[^\W\d][\w.]{0,100})'?",
+        r"No module named '?(?P<module>[^\W\d][\w.]{0,100})(?:'|$)",
     ),
     _row(
         "missing_module_library",

@@ -92,7 +92,10 @@ class Launch:
 
     def changed(self) -> str:
         """The file that is not what it was at the first start, or an empty string."""
-        for path, digest in ((self.entry, self.entry_sha256), (self.notebook, self.notebook_sha256)):
+        for path, digest in (
+            (self.entry, self.entry_sha256),
+            (self.notebook, self.notebook_sha256),
+        ):
             if path and digest and sha256(path) != digest:
                 return path
         return ""

@@ -6,8 +6,10 @@ while the interpreter closes. A traceback that more training follows was caught.
 
 Understood: Python's own form, also with its head cut off, chained, in exception groups, in a
 worker's "Original Traceback", behind a rank's prefix (``[rank0]:``), in Rich's box and IPython's
-layout; and the two lines of a C++ abort. Every pattern is bounded and every line is looked at a
-fixed number of times, so any 64 KB take milliseconds.
+layout; and the two lines of a C++ abort. Patterns and look-ahead are bounded, so that 64 KB of
+anything take milliseconds.
+
+One file, since the forms share their lines: frames, exception line and what may follow it.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ _LINE_CHARS = 4_000
 _DETAIL_LINES = 12
 #: Lines of other threads that may stand between the frames and the exception's own line.
 _FOREIGN_LINES = 5
+#: Lines of an exception group that are read for its members.
+_GROUP_LINES = 400
 #: A traceback whose head was cut off begins within these first lines of the tail.
 _CUT_LINES = 5
 
@@ -250,6 +254,7 @@ def _failures(lines: Sequence[str], numbers: Sequence[int], stream: str) -> Iter
     at = 0
     while at < len(numbers):
         line = lines[numbers[at]]
+        tried = True
         place = line.find(_HEAD)
         if place >= 0 and _AFTER_HEAD.fullmatch(line, place + len(_HEAD)):
             before = line[:place]
@@ -270,13 +275,20 @@ def _failures(lines: Sequence[str], numbers: Sequence[int], stream: str) -> Iter
             ):
                 found = None
         else:
-            found = None
+            found, tried = None, False
         if found is None:
             at += 1
+            # Frames that lead nowhere once lead nowhere from their second line either.
+            while tried and at < len(numbers) and _leads_nowhere(lines[numbers[at]]):
+                at += 1
             continue
         yield found
         while at < len(numbers) and numbers[at] <= found.last:
             at += 1
+
+
+def _leads_nowhere(line: str) -> bool:
+    return _is_body(line) and _HEAD not in line
 
 
 def _context(lines: Sequence[str], numbers: Sequence[int], at: int) -> Context:
@@ -358,7 +370,8 @@ def _read_group(
 ) -> Failure | None:
     """An exception group: its own line, and the exceptions it holds."""
     end = at + 1
-    while end < len(numbers) and _GROUP_MARGIN.match(lines[numbers[end]]):
+    last = min(len(numbers), at + _GROUP_LINES)
+    while end < last and _GROUP_MARGIN.match(lines[numbers[end]]):
         end += 1
     inside = [_GROUP_MARGIN.sub("", lines[n], count=1) for n in numbers[at + 1 : end]]
     named = [

@@ -155,9 +155,7 @@ class Supervisor:
 
     def write_lost_attempt(self) -> None:
         """Notes that an attempt could not even be started."""
-        end = ending.End(
-            self.attempt, 127, None, 0.0, None, False, ending.oom_kills_since(None)
-        )
+        end = ending.End(self.attempt, 127, None, 0.0, None, False, ending.oom_kills_since(None))
         ending.close(self.run, self.pen, end, ending.cause_of(self.run, end, launch=self.launch))
 
     # ── the loop ────────────────────────────────────────────────────────────────────────

@@ -34,7 +34,7 @@ def find(run: RunPaths, launch: Launch, *, since_us: int) -> None:
     found.sort(key=lambda each: (each["kind"] != "model", -each["written_us"]))
     said = {"folder": launch.cwd, "files": found[:_NUM_FILES], "complete": complete}
     with contextlib.suppress(OSError):
-        files.replace(run.at("outputs.json"), files.to_json(said))
+        files.replace(run.outputs_json, files.to_json(said))
 
 
 def _search(folder: str, root: str, since_s: float) -> tuple[list[dict[str, Any]], bool]:

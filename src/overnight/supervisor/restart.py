@@ -44,7 +44,9 @@ def decide(
 
 
 #: Ends that a second try meets again: the program's own doing, not the machine's.
-_DETERMINISTIC = frozenset(["exception", "missing_module", "device_assert", "nan_loss", "exit_code"])
+_DETERMINISTIC = frozenset(
+    ["exception", "missing_module", "device_assert", "nan_loss", "exit_code"]
+)
 
 
 def _signature(cause: Mapping[str, Any]) -> tuple[str, str] | None:

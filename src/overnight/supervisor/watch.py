@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import time
 from dataclasses import asdict
 from typing import Any
@@ -81,9 +80,11 @@ class Watch:
 
     def elapsed_s(self) -> float:
         """Seconds since the job of this attempt started, whoever started it."""
-        if sys.platform == "linux":
-            return time.clock_gettime(time.CLOCK_BOOTTIME) - self._kept.job.start_ticks / TICKS_PER_S
-        return time.time() - self._kept.job.start_ticks / 1000
+        # start_ticks counts from the boot on Linux, milliseconds since 1970 elsewhere.
+        clock = getattr(time, "CLOCK_BOOTTIME", None)
+        if clock is None:
+            return time.time() - self._kept.job.start_ticks / 1000
+        return time.clock_gettime(clock) - self._kept.job.start_ticks / TICKS_PER_S
 
     @property
     def quiet_s(self) -> float:

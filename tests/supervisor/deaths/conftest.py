@@ -93,16 +93,15 @@ class Runner:
                 stderr=output,
                 start_new_session=True,
             )
+        job_end = _End(process.pid)
         if before:
-            _wait_for(lambda: b"job." in _cmdline(process.pid) or _is_over(process.pid), process)
+            _wait_for(lambda: b"job." in _script(process.pid) or job_end.seen(), process)
         counted = OomCounters.read(process.pid)
         if then is not None:
             _wait_for(lambda: when.encode() in log.read_bytes(), process)
             then(process)
-        _wait_for(lambda: _is_over(process.pid), process)
-        _, status, usage = os.wait4(process.pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        process.returncode = code
+        _wait_for(job_end.seen, process)
+        process.returncode = code = os.waitstatus_to_exitcode(job_end.status)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         ending = Ending(
@@ -110,24 +109,38 @@ class Runner:
             signal=-code if code < 0 else None,
             log_tail=log.read_bytes()[-_TAIL_BYTES:].decode("utf-8", "replace"),
             oom_kills=counted.again().since(counted),
-            max_rss_kib=usage.ru_maxrss,
+            max_rss_kib=job_end.max_rss_kib,
             ran_s=time.monotonic() - began,
             **{name: value() if callable(value) else value for name, value in known.items()},
         )
         return Death(diagnose(ending, child_env), ending)
 
 
-def _cmdline(pid: int) -> bytes:
+class _End:
+    """A process's end, once it is there."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.status = 0
+        self.max_rss_kib = 0
+        self._over = False
+
+    def seen(self) -> bool:
+        if not self._over:
+            pid, self.status, usage = os.wait4(self.pid, os.WNOHANG)
+            self._over = pid != 0
+            # macOS counts bytes.
+            self.max_rss_kib = usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+        return self._over
+
+
+def _script(pid: int) -> bytes:
+    """What the process runs, once it is no longer the shell that set the limits."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return b""
-    return words[1] if len(words) > 1 and words[0] != b"sh" else b""
-
-
-def _is_over(pid: int) -> bool:
-    """Whether the process has ended; it stays a zombie until it is waited for."""
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return words[1] if len(words) > 1 and words[1] != b"-c" else b""
 
 
 def _wait_for(done: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:

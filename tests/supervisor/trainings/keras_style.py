@@ -41,7 +41,8 @@ for epoch in range(EPOCHS):
         done = 20 * step // STEPS
         per_step = (drawn - start) / step
         left = f"{drawn - start:.0f}s" if last else f"{int(per_step * (STEPS - step))}s"
-        bar = f"\x1b[1m{step:3d}/{STEPS}\x1b[0m \x1b[32m{'━' * done}\x1b[0m\x1b[37m{'━' * (20 - done)}\x1b[0m"
+        bar = f"\x1b[32m{'━' * done}\x1b[0m\x1b[37m{'━' * (20 - done)}\x1b[0m"
+        bar = f"\x1b[1m{step:3d}/{STEPS}\x1b[0m {bar}"
         line = f"{bar} \x1b[1m{left}\x1b[0m {per_step * 1000:.0f}ms/step{metrics}"
         sys.stdout.write("\b" * width + "\r" + line + ("\n" if last else ""))
         sys.stdout.flush()

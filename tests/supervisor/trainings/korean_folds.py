@@ -4,15 +4,15 @@ import numpy as np
 
 NUM_FOLDS, EPOCHS, PATIENCE = 5, 12, 2
 rng = np.random.default_rng(0)
-x = rng.normal(size=(2000, 64))
-y = ((x[:, :8].sum(1) > 0) ^ (rng.random(2000) < 0.2)).astype(float)
+x = rng.normal(size=(5000, 64))
+y = ((x[:, :8].sum(1) > 0) ^ (rng.random(5000) < 0.2)).astype(float)
 for fold in range(NUM_FOLDS):
     print(f"===== 폴드 {fold + 1}/{NUM_FOLDS} =====")
-    held = np.arange(2000) % NUM_FOLDS == fold
+    held = np.arange(5000) % NUM_FOLDS == fold
     x_train, y_train = x[~held], y[~held]
     weights, best, waited = np.zeros(64), 1e9, 0
     for epoch in range(EPOCHS):
-        for i in range(0, len(x_train), 1):
+        for i in range(len(x_train)):
             score = 1 / (1 + np.exp(-np.clip(x_train[i] @ weights, -30, 30)))
             weights -= 0.05 * (score - y_train[i]) * x_train[i]
             np.dot(x_train[:900], weights)

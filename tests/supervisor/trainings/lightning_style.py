@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-EPOCHS, STEPS, BATCH = 7, 150, 32
+EPOCHS, STEPS, BATCH = 7, 500, 32
 rng = np.random.default_rng(0)
 x = rng.normal(size=(STEPS * BATCH, 128))
 y = (x[:, :8].sum(1) > 0).astype(float)
@@ -19,7 +19,8 @@ def draw(words, step, steps, begun, name, value):
     left = int((time.time() - begun) / max(step, 1) * (steps - step))
     bar = f"\x1b[35m{'━' * full}\x1b[0m\x1b[35m╸\x1b[0m\x1b[90m{'━' * (16 - full)}\x1b[0m"
     sys.stdout.write(
-        f"\r\x1b[2K\x1b[1A\x1b[2K{words} {bar} {step}/{steps} \x1b[2m0:00:{spent:02d} •       \x1b[0m"
+        f"\r\x1b[2K\x1b[1A\x1b[2K{words} {bar} {step}/{steps} "
+        f"\x1b[2m0:00:{spent:02d} •       \x1b[0m"
         f" \x1b[2;4m84.05it/s\x1b[0m \x1b[3m{name}: {value:.3f}\x1b[0m\n"
         f"                        \x1b[2m0:00:{left:02d}         \x1b[0m"
     )
@@ -47,13 +48,13 @@ for epoch in range(EPOCHS):
                 np.abs(error).mean(),
             )
     begun = time.time()
-    for step in range(1, 41):
+    for step in range(1, 121):
         scores = np.maximum(x[:1600] @ hidden, 0) @ out
         if step % 10 == 0:
             draw(
                 "Validation ",
                 step,
-                40,
+                120,
                 begun,
                 "val_loss",
                 np.abs((scores > 0) - y[:1600]).mean(),

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-EPOCHS, STEPS, BATCH = 8, 100, 32
+EPOCHS, STEPS, BATCH = 8, 400, 32
 rng = np.random.default_rng(0)
 x = rng.normal(size=(STEPS * BATCH, 128))
 y = (x[:, :8].sum(1) > 0).astype(float)
@@ -26,7 +26,8 @@ def draw(words, step, steps, begun):
 
 
 print(
-    "\x1b[34m\x1b[1mtrain: \x1b[0mScanning labels.cache... 128 images, 0 corrupt: 100% ━━━━━━━━━━━━ 128/128 0.0s"
+    "\x1b[34m\x1b[1mtrain: \x1b[0mScanning labels.cache... 128 images, 0 corrupt: "
+    "100% ━━━━━━━━━━━━ 128/128 0.0s"
 )
 print(f"Starting training for {EPOCHS} epochs...")
 for epoch in range(EPOCHS):
@@ -42,14 +43,16 @@ for epoch in range(EPOCHS):
         if step == STEPS or time.time() - drawn > 0.1:
             drawn = time.time()
             loss = np.abs(error).mean()
-            words = f"{epoch + 1:>9}/{EPOCHS}{'0G':>11}{loss:>11.4g}{loss:>11.4g}{1.1:>11}{8:>11}{640:>11}"
+            numbers = f"{loss:>11.4g}{loss:>11.4g}{1.1:>11}{8:>11}{640:>11}"
+            words = f"{epoch + 1:>9}/{EPOCHS}{'0G':>11}{numbers}"
             draw(words, step, STEPS, begun)
     print()
     begun = time.time()
-    words = f"{'Class':>22}{'Images':>11}{'Instances':>11}{'Box(P':>11}{'R':>11}{'mAP50':>11}{'mAP50-95)':>11}"
-    for step in range(1, 31):
+    names = ("Images", "Instances", "Box(P", "R", "mAP50", "mAP50-95)")
+    words = f"{'Class':>22}" + "".join(f"{name:>11}" for name in names)
+    for step in range(1, 121):
         accuracy = np.mean((np.maximum(x[:1600] @ hidden, 0) @ out > 0) == y[:1600])
         if step % 10 == 0:
-            draw(words, step, 30, begun)
+            draw(words, step, 120, begun)
     print(f"\n{'all':>22}{128:>11}{929:>11}{accuracy:>11.3g}{0.5:>11}{0.6:>11}{0.4:>11}")
 print(f"\n{EPOCHS} epochs completed in 0.002 hours.")

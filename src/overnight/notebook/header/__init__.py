@@ -1,0 +1,1 @@
+"""What converted scripts begin with: these files are text for them, never imported here."""

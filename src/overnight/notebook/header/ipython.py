@@ -1,5 +1,6 @@
 """Part of converted scripts that import IPython: its display functions, installed or not."""
 
+# ruff: noqa: PTH113, PTH123
 # This file runs inside scripts, not inside Overnight: it prints, and needs nothing but Python 3.8.
 from __future__ import annotations
 
@@ -52,8 +53,8 @@ def _nb_ipython() -> None:
         import IPython.display as shown
     except ImportError:
         names = (
-            "Audio Code FileLink FileLinks GeoJSON HTML IFrame Image JSON Javascript Latex Markdown "
-            "Math Pretty ProgressBar SVG ScribdDocument Video VimeoVideo YouTubeVideo DisplayObject"
+            "Audio Code FileLink FileLinks GeoJSON HTML IFrame Image JSON Javascript Latex "
+            "Markdown Math Pretty ProgressBar SVG Video VimeoVideo YouTubeVideo DisplayObject"
         )
         root: Any = types.ModuleType("IPython")
         root.__path__ = []

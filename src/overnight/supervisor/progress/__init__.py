@@ -10,13 +10,14 @@ Nothing here reads a clock or a file: the supervisor passes bytes and the time t
     lines.py      a line of output → what it says     pace.py       seconds a unit of work takes
     epochs.py     epochs and folds                    bars.py       which bar spans the run
     framework.py  estimates printed by frameworks     metrics.py    the newest loss-like numbers
-    hints.py      totals named on the command line    estimate.py   the answer
+    hints.py      totals named by arguments, script   estimate.py   the answer
     tracker.py    all of it for one attempt
 """
 
 from __future__ import annotations
 
 from overnight.supervisor.progress.estimate import Estimate
+from overnight.supervisor.progress.hints import hints_in
 from overnight.supervisor.progress.tracker import Progress
 
-__all__ = ["Estimate", "Progress"]
+__all__ = ["Estimate", "Progress", "hints_in"]

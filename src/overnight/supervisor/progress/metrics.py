@@ -27,7 +27,8 @@ _METRIC_HINTS = (
     "정확도".encode(),
 )
 _METRIC = re.compile(
-    r"(?<![\w./])((?:[a-z_]{1,20}[ _/-])?(?:(?:[a-z]\w{0,20}_|train|val|valid|test)?loss|acc|accuracy|[a-z_]{0,12}f1"
+    r"(?<![\w./])((?:[a-z_]{1,20}[ _/-])?(?:(?:[a-z]\w{0,20}_|train|val|valid|test)?loss"
+    r"|acc|accuracy|[a-z_]{0,12}f1"
     r"|auc|auroc|mse|rmse|mae|map50-95|map50|map|m?iou|dice|ppl|perplexity|손실|정확도)(?:_[a-z0-9]{1,20}|@\d{1,3})?)['\"]?(?:\(\w{1,12}\))?"
     r"(?:\s{0,4}[:=]\s{0,4}|\s{1,4})['\"]?([-+]?(?:\d{1,12}(?:\.\d{0,17})?(?:e[-+]?\d{1,3})?|nan|inf))(?![\w%/]|\.\d)",
     re.IGNORECASE,
