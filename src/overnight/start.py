@@ -31,6 +31,8 @@ from overnight.redact import is_secret_name, redact
 from overnight.supervisor.detach import detach
 from overnight.supervisor.launch import Launch, hide, kept, sha256
 
+assert sys.platform != "win32"
+
 #: A job's first minutes of output and a checkpoint need at least this.
 _FREE_MIB = 64
 TargetKind = Literal["script", "notebook", "command"]
@@ -212,6 +214,8 @@ def _python(
             return ""
         return os.path.abspath(found)
     if conversion is not None and conversion.kernel:
+        from overnight.notebook.kernel import kernel_python
+
         kernel = kernel_python(conversion.kernel, env)
         if kernel:
             return kernel
@@ -222,28 +226,6 @@ def _python(
             if os.access(path, os.X_OK):
                 return path
     return sys.executable
-
-
-def kernel_python(kernel: str, env: Mapping[str, str]) -> str:
-    """The interpreter of a Jupyter kernel of this name; empty if it does not name one by path.
-
-    The kernel that every Jupyter brings along (``python3``) names no environment of its own.
-    """
-    home = os.path.expanduser("~")
-    places = [
-        os.path.join(env.get("JUPYTER_DATA_DIR") or os.path.join(home, ".local/share/jupyter"))
-    ]
-    places += [part for part in env.get("JUPYTER_PATH", "").split(os.pathsep) if part]
-    places += ["/usr/local/share/jupyter", "/usr/share/jupyter"]
-    if kernel == "python3" or os.sep in kernel:
-        return ""
-    for place in places:
-        said = files.read_json(os.path.join(place, "kernels", kernel, "kernel.json")) or {}
-        argv = said.get("argv")
-        program = argv[0] if isinstance(argv, list) and argv else None
-        if isinstance(program, str) and os.path.isabs(program) and os.access(program, os.X_OK):
-            return program
-    return ""
 
 
 def _argv(

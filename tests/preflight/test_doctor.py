@@ -159,10 +159,21 @@ def test_the_command_speaks_korean_and_plain_ascii_where_it_must(tmp_path: Path)
     korean = _doctor("--root", str(tmp_path), "--python", python, OVERNIGHT_LANG="ko")
     assert "파이썬" in korean.stdout
     plain = _doctor(
-        "--root", str(tmp_path), "--python", python, PYTHONUTF8="0", PYTHONIOENCODING="ascii"
+        "--root",
+        str(tmp_path),
+        "--python",
+        python,
+        PYTHONUTF8="0",
+        PYTHONIOENCODING="ascii",
     )
     assert plain.returncode in {0, 1}
     assert re.search(r"^\+ Python ", plain.stdout, re.MULTILINE)
+    assert plain.stdout.isascii()
+
+
+def test_a_command_to_copy_is_on_one_line_however_narrow_the_terminal(tmp_path: Path) -> None:
+    done = _doctor("--root", str(tmp_path), "--python", _bare_python(tmp_path), COLUMNS="40")
+    assert re.search(r"uv pip install .*--torch-backend=\w+$", done.stdout, re.MULTILINE)
 
 
 def test_json_is_free_of_language(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from overnight.errors import OvernightError, UserErrors
+from overnight.errors import OvernightError, UserError, UserErrors
 from overnight.messages import say
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ VERBS = {
     "convert": "convert",
     "doctor": "doctor",
 }
+
+
+#: On Windows these work; the others need processes as Linux and macOS have them.
+_EVERYWHERE = ("convert", "doctor")
 
 
 def app(verb: str | None = None) -> typer.Typer:
@@ -74,6 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     completing = "_OVERNIGHT_COMPLETE" in os.environ
     verb = words[0] if words and words[0] in VERBS and not helping and not completing else None
     try:
+        if sys.platform == "win32" and verb is not None and verb not in _EVERYWHERE:
+            raise UserError("cli.not_on_windows", where="overnight " + verb)
         if verb == "run":
             from overnight.cli.run import arrange
 
@@ -129,8 +135,6 @@ def _translate(error: Exception) -> int:
     if isinstance(error, click.UsageError):
         return _usage_error(error)
     if isinstance(error, OSError):
-        from overnight.errors import UserError
-
         where = error.filename or ""
         reason = os.strerror(error.errno) if error.errno else str(error)
         problem = UserError("cli.system_refused", where=where, reason=reason)

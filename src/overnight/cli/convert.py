@@ -45,8 +45,8 @@ def register(app: typer.Typer) -> None:
     ) -> int:
         from overnight.notebook import check_installs
         from overnight.notebook import convert as convert_notebook
+        from overnight.notebook.kernel import kernel_python
         from overnight.preflight.interpreter import job_python
-        from overnight.start import kernel_python
 
         problems: list[UserError] = []
         overrides = _pairs(set_ or (), "--set", "--set EPOCHS=1", problems)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,18 +15,17 @@ import typer
 from overnight.messages import say
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from overnight.preflight.check import Check, Level
 
-_MARKS: dict[Level, tuple[str, str]] = {
+_MARKS = {
     "ok": ("✓", "green"),
     "warn": ("!", "yellow"),
     "bad": ("✗", "bold red"),
     "unknown": ("?", "cyan"),
+    "arrow": ("→", ""),
 }
 #: For terminals that cannot write the marks above.
-_PLAIN_MARKS: dict[Level, str] = {"ok": "+", "bad": "x"}
+_PLAIN = {"✓": "+", "✗": "x", "→": "->"}
 
 
 def register(app: typer.Typer) -> None:
@@ -69,55 +70,51 @@ def _patience() -> Iterator[None]:
 
 
 def _show(checks: Sequence[Check]) -> None:
+    from rich.cells import cell_len, set_cell_size
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from overnight.redact import redact
 
     console = Console(highlight=False)
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(no_wrap=True)
-    grid.add_column(no_wrap=True)
-    # Folded, never cropped: a line is to be copied whole.
-    grid.add_column(overflow="fold")
+    marks = _marks(console.encoding)
+    title_width = max(cell_len(check.title) for check in checks)
+    indent = " " * (title_width + 3)
     name = ""
     for check in checks:
-        mark, style = _mark(check.level, console)
+        mark, style = marks[check.level]
         title = check.title if check.name != name else ""
         name = check.name
-        grid.add_row(Text(mark, style), Text(title, "bold"), Text(redact(check.text)))
+        line = Text.assemble((mark, style), " ", (set_cell_size(title, title_width), "bold"), " ")
+        wrapped = Text(redact(check.text)).wrap(console, max(20, console.width - len(indent)))
+        line.append_text(Text("\n" + indent).join(wrapped))
+        console.print(line, soft_wrap=True)
         if check.fix:
-            grid.add_row("", "", Text(_arrow(console) + redact(check.fix), style))
-    console.print(grid)
+            # Not wrapped: it is often a command, to be copied whole.
+            fix = f"{indent}{marks['arrow'][0]} {redact(check.fix)}"
+            console.print(Text(fix, style), soft_wrap=True)
     console.print()
-    for line, style in _summary(checks):
-        console.print(Text(line, style))
+    for sentence, style in _summary(checks, marks):
+        console.print(Text(sentence, style))
 
 
-def _mark(level: Level, console: Console) -> tuple[str, str]:
-    mark, style = _MARKS[level]
-    return (mark if _is_unicode(console) else _PLAIN_MARKS.get(level, mark)), style
+def _marks(encoding: str) -> Mapping[str, tuple[str, str]]:
+    """Mark and style of each level, in what the terminal can write."""
+    if encoding.lower().startswith("utf"):
+        return _MARKS
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    return {level: (_PLAIN.get(mark, mark), style) for level, (mark, style) in _MARKS.items()}
 
 
-def _arrow(console: Console) -> str:
-    return "→ " if _is_unicode(console) else "-> "
+def _summary(
+    checks: Sequence[Check], marks: Mapping[str, tuple[str, str]]
+) -> list[tuple[str, str]]:
+    num = Counter(check.level for check in checks)
 
+    def line(level: Level) -> tuple[str, str]:
+        mark, style = marks[level]
+        return say(f"doctor.summary.{level}", num=num[level], mark=mark), style
 
-def _is_unicode(console: Console) -> bool:
-    return console.encoding.lower().startswith("utf")
-
-
-def _summary(checks: Sequence[Check]) -> list[tuple[str, str]]:
-    num: dict[Level, int] = dict.fromkeys(_MARKS, 0)
-    for check in checks:
-        num[check.level] += 1
-    if num["bad"]:
-        lines = [(say("doctor.summary.bad", num=num["bad"]), _MARKS["bad"][1])]
-    elif num["warn"]:
-        lines = [(say("doctor.summary.warn", num=num["warn"]), _MARKS["warn"][1])]
-    else:
-        lines = [(say("doctor.summary.ok"), _MARKS["ok"][1])]
-    if num["unknown"]:
-        lines.append((say("doctor.summary.unknown", num=num["unknown"]), _MARKS["unknown"][1]))
-    return lines
+    worst: Level = "bad" if num["bad"] else "warn" if num["warn"] else "ok"
+    return [line(worst), *([line("unknown")] if num["unknown"] else [])]

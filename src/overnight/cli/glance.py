@@ -1,4 +1,4 @@
-"""What can be told of a run, gathered from its folder: its state and what its supervisor worked out.
+"""What can be told of a run, gathered from its folder: its state, its pace, its newest numbers.
 
 Every verb that shows runs looks through here, so all of them say the same.
 """
@@ -113,11 +113,16 @@ class Glance:
             "left_s": None if estimate.left_s is None else list(estimate.left_s),
             "at_most": estimate.at_most,
         }
+        detail = state_to_json(now.state)
         return {
             "run_id": self.run.run_id,
             "name": self.name,
             "kind": self.run.kind,
-            **state_to_json(now.state),
+            "state": detail.pop("state"),
+            "code": detail.pop("code", None),
+            "signal": detail.pop("signal", None),
+            "cause": detail.pop("cause", None),
+            "detail": detail,
             "attempt": now.attempt,
             "started_us": self.started_us,
             "ended_us": now.ended_us,
@@ -260,7 +265,8 @@ def ended_event(run: RunPaths) -> Mapping[str, Any]:
     with contextlib.suppress(OSError):
         for record in reversed(read(run.dir, "events").records):
             if record.get("_event") == "Exited":
-                return record
+                found: Mapping[str, Any] = record
+                return found
     return {}
 
 

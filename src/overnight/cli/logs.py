@@ -33,7 +33,9 @@ def register(app: typer.Typer) -> None:
             int | None, typer.Option("-n", metavar="N", min=0, help=say("show.logs_num"))
         ] = None,
         all_: Annotated[bool, typer.Option("--all", "-a", help=say("show.logs_all"))] = False,
-        follow: Annotated[bool, typer.Option("--follow", "-f", help=say("show.logs_follow"))] = False,
+        follow: Annotated[
+            bool, typer.Option("--follow", "-f", help=say("show.logs_follow"))
+        ] = False,
         path: Annotated[bool, typer.Option("--path", help=say("show.logs_path"))] = False,
         root: Annotated[str | None, typer.Option(help=say("show.root"))] = None,
     ) -> int | None:

@@ -105,7 +105,9 @@ def show(seen: list[Glance], chosen: Chosen, state: str | None) -> None:
         echo(say("show.ls_none_in_state" if state else "show.ls_none"))
     else:
         rows = [_row(each) for each in seen]
-        head = [say("show.head_" + key) for key in ("run", "state", "started", "ran", "left", "last")]
+        head = [
+            say("show.head_" + key) for key in ("run", "state", "started", "ran", "left", "last")
+        ]
         for line in table(head, rows, width=columns()):
             echo(line)
     if chosen.more:

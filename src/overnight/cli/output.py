@@ -14,7 +14,7 @@ import time
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import IO, Any, Literal
+from typing import Any, Literal, TextIO
 
 from overnight.errors import UserError
 from overnight.ledger.format import encode, time_us
@@ -40,11 +40,12 @@ def print_json(verb: str, **fields: Any) -> None:
     Its first key is ``schema``. A non-finite number is its name, as in the ledger.
     """
     plain_values = json.loads(encode({"schema": f"overnight.{verb}/1", **fields}))
-    ascii_only = (sys.stdout.encoding or "ascii").lower().replace("-", "") != "utf8"
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    ascii_only = encoding.lower().replace("-", "") != "utf8"
     sys.stdout.write(json.dumps(plain_values, ensure_ascii=ascii_only, indent=1) + "\n")
 
 
-def echo(text: str = "", *, stream: IO[str] | None = None) -> None:
+def echo(text: str = "", *, stream: TextIO | None = None) -> None:
     """Prints a line; what the terminal's encoding lacks becomes a question mark."""
     stream = sys.stdout if stream is None else stream
     try:
@@ -65,13 +66,13 @@ def plain(text: object, limit: int = 1000) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
-def is_terminal(stream: IO[str] | None = None) -> bool:
+def is_terminal(stream: TextIO | None = None) -> bool:
     """Whether a person reads this on a terminal that can move its cursor."""
     stream = sys.stdout if stream is None else stream
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def has_colours(stream: IO[str] | None = None) -> bool:
+def has_colours(stream: TextIO | None = None) -> bool:
     """Whether to paint: on a terminal, and ``NO_COLOR`` is not set."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR")
 
@@ -218,7 +219,7 @@ def size(num_bytes: int) -> str:
 
 
 def span(seconds: float) -> str:
-    """A duration in its two largest units: ``45 s``, ``6 min 12 s``, ``6 h 12 min``, ``3 d 4 h``."""
+    """A duration in its two largest units: ``45 s``, ``6 h 12 min``, ``3 d 4 h``."""
     whole = max(0, round(seconds))
     if whole < _MINUTE:
         return say("time.seconds", s=whole)
@@ -291,7 +292,7 @@ def now_us() -> int:
 
 
 def moment(us: int | None, *, now: int | None = None) -> str:
-    """A wall clock time in the reader's zone: ``14:20``, ``tomorrow 07:12``, ``Sun 07:12``, a date."""
+    """A time in the reader's zone: ``14:20``, ``tomorrow 07:12``, ``Sun 07:12``, or a date."""
     if time_us(us) is None:
         return "–"
     assert us is not None

@@ -182,7 +182,10 @@ def machine_text(sample: Mapping[str, float]) -> str:
         texts.append(f"RAM {mib(sample['ram_mib'])}")
     for card in cards(sample):
         util, used = sample.get(f"gpu{card}_util_percent"), sample.get(f"gpu{card}_memory_mib")
-        total, heat = sample.get(f"gpu{card}_memory_total_mib"), sample.get(f"gpu{card}_temperature_c")
+        total, heat = (
+            sample.get(f"gpu{card}_memory_total_mib"),
+            sample.get(f"gpu{card}_temperature_c"),
+        )
         text = f"GPU{card}"
         text += "" if util is None else f" {util:.0f} %"
         if used is not None:
@@ -289,8 +292,8 @@ def _started(seen: Glance) -> str:
     """When it started and how long it ran, or runs."""
     begun, now = seen.started_us, seen.view
     texts = [moment(begun)]
-    if now.ended_us is not None:
-        texts[0] = say("show.from_to", begin=moment(begun), end=moment(now.ended_us))
+    if now.ended_us is not None and moment(now.ended_us) != texts[0]:
+        texts[0] = say("show.from_to", begin=texts[0], end=moment(now.ended_us))
     if seen.ran_s is not None:
         key = "show.ran" if isinstance(now.state, ENDED) else "show.for"
         texts.append(say(key, span=span(seen.ran_s)))
@@ -384,9 +387,7 @@ def _listed(paths: list[str], cwd: str) -> str:
     return say("show.in_folder", files=text, folder=plain(cwd)) if paths else ""
 
 
-def _walk(
-    top: str, *, skipped: frozenset[str]
-) -> Iterator[tuple[str, list[str], list[str]]]:
+def _walk(top: str, *, skipped: frozenset[str]) -> Iterator[tuple[str, list[str], list[str]]]:
     """``os.walk`` that neither goes deep nor takes long."""
     looked = 0
     depth_of_top = top.rstrip(os.sep).count(os.sep)
@@ -396,7 +397,8 @@ def _walk(
         if looked > _LOOKED_AT_MOST:
             return
         deep = folder.rstrip(os.sep).count(os.sep) - depth_of_top >= _DEPTH_AT_MOST
-        folders[:] = [] if deep else [
-            name for name in folders if name not in skipped and not name.startswith(".")
-        ]
-
+        folders[:] = (
+            []
+            if deep
+            else [name for name in folders if name not in skipped and not name.startswith(".")]
+        )

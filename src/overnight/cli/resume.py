@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -33,6 +34,9 @@ from overnight.supervisor.launch import Launch, sha256
 
 #: A run on another machine is taken over once its lease is this old.
 _LEASE_OLD_S = 300.0
+
+
+assert sys.platform != "win32"
 
 
 def register(app: typer.Typer) -> None:

@@ -27,9 +27,7 @@ def register(app: typer.Typer) -> None:
     def rm(
         runs: Annotated[
             list[str] | None,
-            typer.Argument(
-                metavar="RUN…", help=say("show.rm_runs"), autocompletion=complete_run
-            ),
+            typer.Argument(metavar="RUN…", help=say("show.rm_runs"), autocompletion=complete_run),
         ] = None,
         older_than: Annotated[
             str | None, typer.Option(metavar="30d", help=say("show.rm_older_than"))

@@ -35,5 +35,4 @@ def to_json(seen: Glance) -> dict[str, object]:
     """The run as ``status --json`` shows it: with its cause and what it was started with."""
     info = seen.info
     told = {key: info.get(key) for key in ("target", "argv", "cwd", "labels", "host", "git_commit")}
-    answer = {**seen.to_json(), **told, "cause": cause_of(seen.view)}
-    return answer
+    return {**seen.to_json(), **told, "cause": cause_of(seen.view)}

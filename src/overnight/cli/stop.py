@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import sys
 import time
 from typing import Annotated
 
@@ -19,6 +20,8 @@ from overnight.ledger.state import ENDED, Elsewhere, Running, Unattended, exit_s
 from overnight.messages import say
 
 _LOOK_EVERY_S = 0.05
+
+assert sys.platform != "win32"
 #: The keeper and the supervisor leave this soon after the job, or something is wrong with them.
 _TIDY_S = 30.0
 

@@ -91,9 +91,7 @@ def frame(seen: list[Glance], width: int | None) -> list[str]:
     lines = [_machine_line(seen, num_living), ""]
     if not seen:
         return [*lines, say("show.top_none")]
-    head = [
-        say("show.head_" + key) for key in ("run", "state", "progress", "left", "cpu", "ram")
-    ]
+    head = [say("show.head_" + key) for key in ("run", "state", "progress", "left", "cpu", "ram")]
     # Where no card is known, its column only takes room.
     with_gpu = any(cards(each.sample) for each in seen)
     head += [say("show.head_gpu")] if with_gpu else []
@@ -153,7 +151,7 @@ def _gpus(seen: Glance) -> str:
 
 def _live(root: str | None) -> None:
     """Draws once a second until q or Ctrl-C."""
-    with _full_screen(), _keys() as pressed:
+    with contextlib.suppress(KeyboardInterrupt), _full_screen(), _keys() as pressed:
         while True:
             begun = time.monotonic()
             width = columns() or 80
@@ -163,10 +161,7 @@ def _live(root: str | None) -> None:
             lines.append(paint(cut(say("show.top_keys"), width - 1), "dim"))
             # Each line wipes what the picture before left behind it; the screen never goes blank.
             echo_raw("\x1b[H" + "\r\n".join(line + "\x1b[K" for line in lines))
-            try:
-                if pressed(max(0.05, _EVERY_S - (time.monotonic() - begun))) in ("q", "Q", "\x1b"):
-                    return
-            except KeyboardInterrupt:
+            if pressed(max(0.05, _EVERY_S - (time.monotonic() - begun))) in ("q", "Q", "\x1b"):
                 return
 
 

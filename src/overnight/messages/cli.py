@@ -18,6 +18,8 @@ EN = {
     "cli.system_refused": "the system refused: {reason}",
     "cli.system_refused.fix": "check that the path exists, that it is yours, and that the disk has room "
     "(overnight doctor)",
+    "cli.not_on_windows": "detached runs need Linux or macOS",
+    "cli.not_on_windows.fix": "on Windows, use it inside WSL 2",
     "cli.bug": "Overnight failed ({name}: {text}). Your runs are not affected.",
     "cli.bug.fix": "run the same command with `overnight --debug …` and report what it prints",
 }
@@ -39,6 +41,8 @@ KO = {
     "cli.see_help": "{command} --help 로 사용법을 볼 수 있습니다",
     "cli.system_refused": "시스템이 거부했습니다: {reason}",
     "cli.system_refused.fix": "경로가 있는지, 권한이 있는지, 디스크에 공간이 있는지 확인하십시오 (overnight doctor)",
+    "cli.not_on_windows": "분리 실행은 Linux나 macOS에서만 됩니다",
+    "cli.not_on_windows.fix": "Windows에서는 WSL 2 안에서 쓰십시오",
     "cli.bug": "Overnight 자체의 오류입니다 ({name}: {text}). 실행 중인 작업에는 영향이 없습니다.",
     "cli.bug.fix": "같은 명령을 `overnight --debug …`로 실행하고 출력된 내용을 알려 주십시오",
 }

@@ -15,12 +15,10 @@ EN = {
     "doctor.help.root": "The folder below which runs are written. Default: the project's.",
     "doctor.help.json": "Print the findings as JSON.",
     "doctor.examining": "Examining the machine (importing torch can take half a minute) …",
-    "doctor.summary.ok": "Nothing stands in the way.",
-    "doctor.summary.warn": (
-        "Nothing is certain to fail. Look at the {num} marked ! before leaving it alone."
-    ),
-    "doctor.summary.bad": "{num} marked ✗ must be put right first.",
-    "doctor.summary.unknown": "{num} marked ? could not be found out.",
+    "doctor.summary.ok": "{mark} Nothing stands in the way ({num} findings).",
+    "doctor.summary.warn": "Nothing is certain to fail. Before leaving it alone, look at what is marked {mark} ({num}).",
+    "doctor.summary.bad": "Put right first what is marked {mark} ({num}).",
+    "doctor.summary.unknown": "Could not be found out: what is marked {mark} ({num}).",
     # What is looked at
     "doctor.name.python": "Python",
     "doctor.name.disk": "disk",
@@ -453,12 +451,10 @@ KO = {
     "doctor.examining": (
         "컴퓨터를 살펴보는 중입니다 (torch를 불러오는 데 30초쯤 걸릴 수 있습니다) …"
     ),
-    "doctor.summary.ok": "문제가 없습니다.",
-    "doctor.summary.warn": (
-        "반드시 실패할 것은 없습니다. 자리를 비우기 전에 ! 표시 {num}건을 확인해 주십시오."
-    ),
-    "doctor.summary.bad": "✗ 표시 {num}건을 먼저 해결해야 합니다.",
-    "doctor.summary.unknown": "? 표시 {num}건은 알아내지 못했습니다.",
+    "doctor.summary.ok": "{mark} 문제가 없습니다 ({num}건 확인).",
+    "doctor.summary.warn": "반드시 실패할 것은 없습니다. 자리를 비우기 전에 {mark} 표시를 확인해 주십시오 ({num}건).",
+    "doctor.summary.bad": "{mark} 표시를 먼저 해결해야 합니다 ({num}건).",
+    "doctor.summary.unknown": "{mark} 표시는 알아내지 못했습니다 ({num}건).",
     "doctor.name.python": "파이썬",
     "doctor.name.disk": "디스크",
     "doctor.name.filesystem": "파일 시스템",

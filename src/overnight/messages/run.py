@@ -88,8 +88,6 @@ EN = {
     "run.no_launch.fix": "start it anew with overnight run",
     "run.notebook_blocks": "{text}",
     "run.notebook_blocks.fix": "{fix}",
-    "run.not_here": "background runs need Linux or macOS",
-    "run.not_here.fix": "on Windows, use WSL 2",
 }
 
 KO = {
@@ -179,6 +177,4 @@ KO = {
     "run.no_launch.fix": "overnight run 으로 새로 시작하십시오",
     "run.notebook_blocks": "{text}",
     "run.notebook_blocks.fix": "{fix}",
-    "run.not_here": "백그라운드 실행은 Linux나 macOS에서만 됩니다",
-    "run.not_here.fix": "Windows에서는 WSL 2를 쓰십시오",
 }

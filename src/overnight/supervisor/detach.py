@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +14,12 @@ from typing import Any
 from overnight.ledger import files
 from overnight.ledger.identity import ALIVE, Identity
 from overnight.ledger.paths import RunPaths
+from overnight.supervisor import process
 
 assert sys.platform != "win32"
 
 _SUPERVISOR = os.path.dirname(os.path.abspath(__file__))
+_LOOK_AGAIN_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Answer:
     file: str = ""
     #: ``taken``: another supervisor looks after the run already. ``crashed``: see supervisor.log.
     why: str = ""
+    #: Why the user's index could not take the run; empty if it has.
+    unlisted: str = ""
 
 
 def detach(run: RunPaths, verb: str, env: Mapping[str, str]) -> Answer:
@@ -49,17 +54,37 @@ def detach(run: RunPaths, verb: str, env: Mapping[str, str]) -> Answer:
     ]
     # -I -S: no user folder, no site-packages; it starts in half the time and needs neither.
     argv = [sys.executable, "-I", "-S", _SUPERVISOR, verb, str(write_end), run.dir]
-    pid = os.posix_spawn(sys.executable, argv, dict(env), file_actions=actions, setsid=True)
-    os.close(write_end)
-    with os.fdopen(read_end, "rb") as pipe:
-        try:
-            said = json.loads(pipe.readline() or b"null")
-        except ValueError:
-            said = None
-    if said is None:
-        os.waitpid(pid, 0)
-        return Answer(False, why="crashed")
-    return Answer(**said)
+    # A Ctrl-C meanwhile waits until the answer is there: half a start is nothing to clean up after.
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        pid = os.posix_spawn(
+            sys.executable, argv, dict(env), file_actions=actions, setsid=True, setsigmask=()
+        )
+        os.close(write_end)
+        with os.fdopen(read_end, "rb") as pipe:
+            try:
+                said = json.loads(pipe.readline() or b"null")
+            except ValueError:
+                said = None
+        if said is None:
+            os.waitpid(pid, 0)
+            return Answer(False, why="crashed")
+        return Answer(**said)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+
+
+def kill(run: RunPaths) -> None:
+    """Ends all of a run that must not be, at once: supervisor, keeper, and the job's processes."""
+    while True:
+        keeper = Identity.from_json((files.read_json(run.keeper_json) or {}).get("keeper"))
+        owners = [each for each in (holder(run)[1], keeper) if each is not None]
+        living = {each.pid for each in owners if each.look() == ALIVE} - {os.getpid()}
+        left = process.of_run(run.dir, living) | living
+        if not left:
+            return
+        process.kill_all(left)
+        time.sleep(_LOOK_AGAIN_S)
 
 
 def holder(run: RunPaths) -> tuple[int, Identity | None]:
@@ -105,8 +130,6 @@ def request(run: RunPaths, verb: str, **fields: Any) -> None:
     Raises:
         OSError: The run's folder cannot be written.
     """
-    import time
-
     os.makedirs(run.control, mode=0o700, exist_ok=True)
     path = os.path.join(run.control, f"{time.time_ns() // 1000:020d}-{verb}.json")
     files.replace(path, files.to_json({"verb": verb, **fields}))
@@ -117,7 +140,6 @@ def nudge(run: RunPaths) -> None:
     """Asks a supervisor on this machine to look into control/ now rather than at its next tick."""
     _, identity = holder(run)
     if identity is not None and identity.look() == ALIVE:
-        try:
-            os.kill(identity.pid, signal.SIGUSR1)
-        except ProcessLookupError:
-            return
+        # One that somebody has suspended would never read it.
+        process.send(identity.pid, signal.SIGCONT)
+        process.send(identity.pid, signal.SIGUSR1)

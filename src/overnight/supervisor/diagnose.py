@@ -46,7 +46,7 @@ _SHM_LINE = re.compile(r"Unexpected bus error encountered in worker.{0,80}\(shm\
 _SHM_WITHIN_LINES = 60
 _SHARED_MEMORY = re.compile(r"multiprocessing[/\\](?:synchronize|heap|shared_memory)\.py$")
 _LOADING = re.compile(r"torch[/\\]serialization\.py$")
-_ASSERTION = re.compile(r".{0,400}Assertion `(?P<assertion>.{1,200}?)` failed")
+_ASSERTION = re.compile(r".{0,400}Assertion `(.{1,200}?)` failed")
 _LABEL_ASSERTION = re.compile(r"n_classes|num_classes|cur_target")
 _NAN_CHECK = re.compile(r"isnan|isfinite|isinf|\bnan\b|(\bloss\w*) ?== ?\1\b", re.IGNORECASE)
 _KILLED_WORKER = re.compile(r"is killed by signal: ([A-Z][\w ]{2,30}?)\.")
@@ -62,11 +62,24 @@ _TORCHRUN_CODE = re.compile(r"\s{0,8}exitcode\s{1,8}: (-?\d{1,5})\b")
 #: Lines of torchrun's report below its exception.
 _TORCHRUN_LINES = 200
 _LIBRARY = re.compile(r"[/\\](?:site|dist)-packages[/\\]|[/\\]lib[/\\]python3|^<|^$")
-_FATAL = re.compile(
-    r"Fatal Python error: |terminate called|\S{0,300}: line \d{1,6}: +\d{1,8} [A-Z]"
-    r"|\w{1,40}\(\): (?:invalid|corrupted|unaligned)"
-    r"|double free|corrupted |\*\*\* .{1,60} \*\*\*|.{0,300}[Aa]ssert.{1,300} failed"
-    r"|Killed|Aborted|Segmentation fault|Bus error|Illegal instruction|Floating point exception"
+#: What the C library and shells call a fatal signal.
+_FATAL_WORDS = {
+    "SIGKILL": "Killed",
+    "SIGTERM": "Terminated",
+    "SIGSEGV": "Segmentation fault",
+    "SIGABRT": "Aborted",
+    "SIGBUS": "Bus error",
+    "SIGILL": "Illegal instruction",
+    "SIGFPE": "Floating point exception",
+    "SIGXFSZ": "File size limit exceeded",
+    "SIGXCPU": "CPU time limit exceeded",
+}
+#: faulthandler's stacks may follow the line.
+_FATAL_WITHIN_LINES = 200
+_TOLD = re.compile(r"(?:Fatal Python error: |.{0,300}: line \d{1,6}: +\d{1,8} )(.{1,200})")
+_ABORT_LINE = re.compile(
+    r"\w{1,40}\(\): (?:invalid|corrupted|unaligned)|double free|corrupted |\*\*\* .{1,60} \*\*\*"
+    r"|.{0,300}[Aa]ssert.{1,300} failed|Fatal Python error: "
 )
 #: Less free space than this, and a program that says nothing could probably not write any more.
 _DISK_FULL_BYTES = 64 * 1024
@@ -192,9 +205,9 @@ class _Diagnosis:
             return Cause.of("signal_saved", name=name)
         match name:
             case "SIGKILL":
-                return self._killed(self._fatal_line())
+                return self._killed(self._fatal_line(name))
             case "SIGXFSZ":
-                return Cause.of("disk_full_limit", self._fatal_line())
+                return Cause.of("disk_full_limit", self._fatal_line(name))
             case "SIGABRT":
                 return self._aborted()
             case "SIGBUS":
@@ -203,7 +216,7 @@ class _Diagnosis:
                 )
                 if line:
                     return Cause.of("shm", line)
-        return self._plain_signal(name, self._fatal_line())
+        return self._plain_signal(name, self._fatal_line(name))
 
     def _killed(self, evidence: str) -> Cause:
         """Something was ended by SIGKILL: by the kernel for want of memory, or by somebody."""
@@ -249,14 +262,19 @@ class _Diagnosis:
                 if found is not None:
                     return found
             return Cause.of("signal_abrt", text, name="SIGABRT")
-        return self._plain_signal("SIGABRT", self._fatal_line())
+        return self._plain_signal("SIGABRT", self._fatal_line("SIGABRT"))
 
-    def _fatal_line(self) -> str:
-        """The line a dying process, the C library or a shell prints about a fatal signal."""
-        for line in reversed(self.tail.lines[-200:]):
-            if _FATAL.match(line):
+    def _fatal_line(self, name: str) -> str:
+        """The line the C library, Python or a shell prints about this signal."""
+        word = _FATAL_WORDS.get(name, name)
+        for line in reversed(self.tail.lines[-_FATAL_WITHIN_LINES:]):
+            told = _TOLD.match(line)
+            if told and told[1].startswith(word):
                 return line.strip()
-        return ""
+            if name == "SIGABRT" and _ABORT_LINE.match(line):
+                return line.strip()
+        bare = next(iter(self.tail.last_lines(1)), "")
+        return bare if bare.startswith(word) else ""
 
     # ── codes ────────────────────────────────────────────────────────────────────────────
 
@@ -357,16 +375,6 @@ class _Diagnosis:
             return self._of_worker(failure, found)
         if found.sentence == "disk_full" and _in_shared_memory(failure):
             return Cause.of("shm", failure.text)
-        if found.kind == "device_assert":
-            line = self.tail.has_line(_ASSERTION, before=len(self.tail.lines), within=2_000)
-            told = _ASSERTION.match(line)
-            if told:
-                sentence = (
-                    "device_assert_labels" if _LABEL_ASSERTION.search(told[1]) else found.sentence
-                )
-                return replace(
-                    found, sentence=sentence, fields={**found.fields, "assertion": told[1]}
-                )
         return found
 
     def _known(self, name: str, message: str, evidence: str) -> Cause | None:
@@ -388,6 +396,13 @@ class _Diagnosis:
             if top in OWN_MODULES:
                 sentence = "missing_module_own"
             fields["package"] = PACKAGE_OF.get(top, top)
+        if sentence == "device_assert":
+            line = self.tail.has_line(_ASSERTION, before=len(self.tail.lines), within=2_000)
+            told = _ASSERTION.match(line)
+            if told:
+                fields["assertion"] = told[1]
+                if _LABEL_ASSERTION.search(told[1]):
+                    sentence = "device_assert_labels"
         cause = Cause.of(sentence, evidence, **fields)
         return self._with_peak(cause) if cause.kind == "host_oom" else cause
 
@@ -404,12 +419,7 @@ class _Diagnosis:
             return self._killed(failure.text)
         word = _KILLED_WORKER.search(failure.message)
         if word and word[1] in SIGNAL_WORDS:
-            name = SIGNAL_WORDS[word[1]]
-            return (
-                self._killed(failure.text)
-                if name == "SIGKILL"
-                else self._plain_signal(name, failure.text)
-            )
+            return self._of_child_signal(SIGNAL_WORDS[word[1]], failure.text)
         return found
 
     def _of_dead_helper(self, failure: Failure) -> Cause | None:
@@ -420,18 +430,22 @@ class _Diagnosis:
         named = _CHILD_SIGNAL.search(failure.message)
         if named is None:
             return None
-        name = named[1] or named[2] or _signal_name(int(named[3]))
-        return (
-            self._killed(failure.text)
-            if name == "SIGKILL"
-            else self._plain_signal(name, failure.text)
+        return self._of_child_signal(
+            named[1] or named[2] or _signal_name(int(named[3])), failure.text
         )
+
+    def _of_child_signal(self, name: str, evidence: str) -> Cause:
+        """A process the job had started was ended by a signal, and the job died of that."""
+        if name == "SIGKILL":
+            return self._killed(evidence)
+        if name == "SIGABRT" and self.tail.abort() is not None:
+            return self._aborted()
+        return self._plain_signal(name, self._fatal_line(name) or evidence)
 
     def _of_wrapper(self, failure: Failure, depth: int) -> Cause | None:
         """What the program died of that ``failure`` only reports."""
         stream, code = None, 1
-        named = _CHILD_SIGNAL.search(failure.message)
-        if named:
+        if _CHILD_SIGNAL.search(failure.message):
             return self._of_dead_helper(failure)
         told = _CHILD_CODE.search(failure.message)
         if told:
@@ -444,12 +458,9 @@ class _Diagnosis:
                 else None
             )
         if code < 0 or 128 < code <= 128 + 64:
-            name = _signal_name(-code if code < 0 else code - 128)
-            if name == "SIGKILL":
-                return self._killed(failure.text)
-            if name == "SIGABRT":
-                return self._aborted()
-            return self._plain_signal(name, self._fatal_line() or failure.text)
+            return self._of_child_signal(
+                _signal_name(-code if code < 0 else code - 128), failure.text
+            )
         first = failure
         while first.previous is not None:
             first = first.previous
@@ -475,11 +486,14 @@ class _Diagnosis:
 
     def _other_rank(self, failure: Failure) -> Cause | None:
         """A rank that lost its peer is a consequence: what did the peer die of?"""
-        for other in reversed(self.tail.failures):
-            if other.stream == failure.stream or not other.stream or other.context == "ignored":
+        for stream in dict.fromkeys(other.stream for other in self.tail.failures):
+            if stream in ("", failure.stream):
+                continue
+            other = self.tail.final_failure(patience=_PATIENCE_CODE_1, stream=stream)
+            if other is None:
                 continue
             found = self._of_exception(other)
-            if found.kind != "nccl" and other.reaches_top:
+            if found.kind != "nccl":
                 return replace(found, fields={**found.fields, **self._location(other)})
         return None
 

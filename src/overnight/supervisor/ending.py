@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ from overnight.supervisor.detach import take
 from overnight.supervisor.diagnose import Cause, Ending, diagnose
 from overnight.supervisor.launch import Launch
 from overnight.supervisor.oom import OomCounters, OomKills
+
+assert sys.platform != "win32"
 
 #: The cause stands at the end of the log.
 TAIL_BYTES = 64 * 1024

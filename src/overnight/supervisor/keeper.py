@@ -29,6 +29,7 @@ assert sys.platform != "win32"
 _EXIT_BYTES = 512
 #: What the job left behind gets SIGTERM, and SIGKILL after this long.
 _LEFTOVERS_GRACE_S = 3.0
+_LOOK_AGAIN_S = 0.02
 #: A disk that cannot take exit.json is asked again this often.
 _WRITE_AGAIN_S = 1.0
 
@@ -42,6 +43,8 @@ class Start:
     env: Mapping[str, str]
     log: str
     attempt: int
+    #: The file mode mask of whoever asked; ours lets nobody else read the run.
+    umask: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +148,9 @@ def _job(start: Start, log_fd: int, gate_fd: int, gate_write: int, error_fd: int
         os.setpgid(0, 0)
         # SIGHUP stays ignored: closing a terminal is no reason to die. The rest is as in a shell;
         # Python itself ignores SIGPIPE and SIGXFSZ, which its children must not inherit.
-        for name in ("SIGINT", "SIGTERM", "SIGPIPE", "SIGXFSZ", "SIGUSR1", "SIGCHLD"):
+        for name in ("SIGINT", "SIGQUIT", "SIGTERM", "SIGPIPE", "SIGXFSZ", "SIGUSR1", "SIGCHLD"):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
+        os.umask(start.umask)
         subject = start.cwd
         os.chdir(start.cwd)
         subject = start.argv[0]
@@ -219,17 +223,11 @@ def write_exit(
 
 def _end_leftovers() -> None:
     """Ends what the job started and did not wait for; leaves once none of it is there."""
-    kill_at = time.monotonic() + _LEFTOVERS_GRACE_S
-    told: set[int] = set()
-    while True:
+
+    def left() -> set[int]:
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        left = process.below(os.getpid())
-        if not left:
-            return
-        late = time.monotonic() > kill_at
-        for pid in left if late else left - told:
-            process.send(pid, signal.SIGKILL if late else signal.SIGTERM)
-        told |= left
-        time.sleep(0.02)
+        return process.below(os.getpid())
+
+    process.end_all(left, _LEFTOVERS_GRACE_S, lambda: time.sleep(_LOOK_AGAIN_S))

@@ -75,6 +75,7 @@ _CLOSING = re.compile(
     | Fatal\ Python\ error | (?:Current\ thread|Thread)\ 0x | Extension\ modules: | Stack\ \(most
     | \S{1,300}:\ line\ \d{1,6}:\s+\d{1,8}\ [A-Z]
     | (?:Killed|Aborted|Terminated|Segmentation\ fault|Bus\ error)(?:\ \(core\ dumped\))?\s*$
+    | (?:Failures:|Root\ Cause\ \(|\[\d{1,4}\]:|.{1,200}\ FAILED)\s*(?:$|first)
     | (?:The\ above\ exception|During\ handling\ of|If\ you\ suspect\ this|--\ Process\ \d)""",
     re.VERBOSE,
 )
@@ -262,7 +263,9 @@ def _failures(lines: Sequence[str], numbers: Sequence[int], stream: str) -> Iter
             if ipython and not line.rstrip().endswith(":"):
                 found = _read_ipython(lines, numbers, at, ipython[1], stream)
             elif before.endswith("Exception Group "):
-                found = _read_group(lines, numbers, at, stream)
+                end = _group_end(lines, numbers, at)
+                found = _read_group(lines, numbers, at, end, stream)
+                at = at if found is not None else end - 1
             else:
                 found = _read_plain(lines, numbers, at, at + 1, stream)
             if found is not None:
@@ -327,6 +330,8 @@ def _read_plain(
     """The traceback whose frames begin at ``at``; None if it never reaches an exception."""
     end = at
     while end < len(numbers) and _is_body(lines[numbers[end]]):
+        if lines[numbers[end]].endswith(_HEAD + ":"):
+            break
         end += 1
     if end == at:
         return None
@@ -365,14 +370,18 @@ def _details(lines: Sequence[str], numbers: Sequence[int], at: int) -> tuple[str
     return tuple(found)
 
 
-def _read_group(
-    lines: Sequence[str], numbers: Sequence[int], at: int, stream: str
-) -> Failure | None:
-    """An exception group: its own line, and the exceptions it holds."""
+def _group_end(lines: Sequence[str], numbers: Sequence[int], at: int) -> int:
     end = at + 1
     last = min(len(numbers), at + _GROUP_LINES)
     while end < last and _GROUP_MARGIN.match(lines[numbers[end]]):
         end += 1
+    return end
+
+
+def _read_group(
+    lines: Sequence[str], numbers: Sequence[int], at: int, end: int, stream: str
+) -> Failure | None:
+    """An exception group: its own line, and the exceptions it holds."""
     inside = [_GROUP_MARGIN.sub("", lines[n], count=1) for n in numbers[at + 1 : end]]
     named = [
         (k, found)
@@ -400,6 +409,8 @@ def _read_ipython(
     """IPython names the exception in the head and prints its line after the last frame."""
     for k in range(at + 1, min(at + 400, len(numbers))):
         line = lines[numbers[k]]
+        if _HEAD in line:
+            break
         found = _EXCEPTION.match(line)
         if found and found[1].rpartition(".")[2] == name.rpartition(".")[2]:
             return Failure(

@@ -424,10 +424,10 @@ class Supervisor:
     @contextlib.contextmanager
     def _pidfd(self, identity: Identity) -> Any:
         """A descriptor that becomes readable when the process ends, where the kernel has those."""
-        fd = None
-        if sys.platform == "linux":
+        fd, pidfd_open = None, getattr(os, "pidfd_open", None)
+        if pidfd_open is not None:
             with contextlib.suppress(OSError):
-                fd = os.pidfd_open(identity.pid)
+                fd = pidfd_open(identity.pid)
         try:
             yield fd
         finally:

@@ -10,6 +10,8 @@ import contextlib
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 
 from overnight.supervisor.process_tree import process_tree, processes_with_environment
 
@@ -40,15 +42,23 @@ def _prctl(option: int, value: bytes | int) -> None:
 
 def close_all_but(fd: int) -> None:
     """Closes every descriptor above stderr except one."""
-    os.closerange(3, fd)
-    os.closerange(fd + 1, os.sysconf("SC_OPEN_MAX"))
+    try:
+        there = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:  # no /proc: all there can be
+        os.closerange(3, fd)
+        os.closerange(fd + 1, os.sysconf("SC_OPEN_MAX"))
+        return
+    for each in there:
+        if each > 2 and each != fd:
+            with contextlib.suppress(OSError):  # the listing's own is closed already
+                os.close(each)
 
 
 def send(pid: int, number: int) -> bool:
-    """Sends a signal; False if there is no such process any more."""
+    """Sends a signal; False if there is no such process, or it has become another user's."""
     try:
         os.kill(pid, number)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         return False
     return True
 
@@ -87,6 +97,28 @@ def of_run(run_dir: str, roots: set[int]) -> set[int]:
     return {pid for pid in found - own if pid in tree and tree[pid].state not in "ZX"}
 
 
+def end_all(find: Callable[[], set[int]], grace_s: float, wait: Callable[[], object]) -> None:
+    """SIGTERM to all that ``find`` finds, SIGKILL later; returns once nothing of it is left.
+
+    What cannot be signalled (another user's, started through sudo) is not waited for.
+
+    Args:
+        find: The living processes, asked again and again.
+        grace_s: From SIGTERM to SIGKILL.
+        wait: Called between two looks.
+    """
+    kill_at = time.monotonic() + grace_s
+    told: set[int] = set()
+    foreign: set[int] = set()
+    while left := find() - foreign:
+        late = time.monotonic() >= kill_at
+        for pid in left if late else left - told:
+            if not send(pid, signal.SIGKILL if late else signal.SIGTERM):
+                foreign.add(pid)
+        told |= left
+        wait()
+
+
 def name_of(pid: int) -> str:
     """The name ``ps`` shows for a process; empty if it is gone."""
     try:
@@ -99,5 +131,4 @@ def name_of(pid: int) -> str:
 def kill_all(pids: set[int]) -> None:
     """SIGKILL to each."""
     for pid in pids:
-        with contextlib.suppress(PermissionError):
-            send(pid, signal.SIGKILL)
+        send(pid, signal.SIGKILL)

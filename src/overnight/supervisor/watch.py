@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from dataclasses import asdict
 from typing import Any
@@ -20,6 +21,8 @@ from overnight.supervisor.process_tree import TICKS_PER_S
 from overnight.supervisor.progress import Progress
 from overnight.supervisor.stall import DEFAULT_STALL_AFTER_S, StallWatch
 from overnight.supervisor.system import Sampler
+
+assert sys.platform != "win32"
 
 _SAMPLE_EVERY_S = 5.0
 _RECORD_EVERY_S = 10.0

@@ -38,6 +38,8 @@ from overnight.supervisor.ending import settle
 from overnight.supervisor.launch import Launch
 from overnight.supervisor.process import of_run, send
 
+assert sys.platform != "win32"
+
 Victim = Literal["job", "keeper", "supervisor", "disk"]
 _VICTIMS: tuple[Victim, ...] = ("job", "keeper", "supervisor", "disk")
 #: The code a job that nobody kills ends with: not 0, not 1, so that it cannot be right by chance.
@@ -47,8 +49,7 @@ _ENDS_WITHIN_S = 60.0
 #: Enough for a run's small files; a ballast file takes the rest of it.
 _DISK_KIB = 96 * 1024
 
-_JOB = (
-    """
+_JOB = """
 import os, struct, sys, time
 import overnight
 from overnight.ledger.job import num_written
@@ -63,10 +64,8 @@ while time.monotonic() < end:
     overnight.progress(step, 10**6)
     step += 1
     time.sleep(0.0005)
-raise SystemExit(%d)
+raise SystemExit(int(sys.argv[3]))
 """
-    % _CODE
-)
 
 
 @dataclass(slots=True)
@@ -166,7 +165,9 @@ class Storm:
         root = self._folder / ("disk" if on_disk else "roots") / name
         acknowledged = self._folder / f"{name}.acknowledged"
         asked = Asked(
-            target=str(self._script), args=(str(acknowledged), str(_JOB_S)), root=str(root)
+            target=str(self._script),
+            args=(str(acknowledged), str(_JOB_S), str(_CODE)),
+            root=str(root),
         )
         root.mkdir(parents=True)
         run = start(asked).run

@@ -177,6 +177,11 @@ os._exit(1)
 def test_launcher_reports_its_root_cause(
     die: Any, expect: Any, exitcode: str, sentence: str
 ) -> None:
+    others = "".join(
+        f"[{n}]:\n  time      : 2026-11-20_12:00:01\n  rank      : {n + 1} (local_rank: {n + 1})\n"
+        f"  exitcode  : -15 (pid: {n})\n  error_file: <N/A>\n  traceback : Signal 15 received\n"
+        for n in range(1, 16)
+    )
     job = f'''
 import os
 print("""[rank1]: Traceback (most recent call last):
@@ -197,8 +202,7 @@ torch.distributed.elastic.multiprocessing.errors.ChildFailedError:\x20
 train.py FAILED
 ------------------------------------------------------------
 Failures:
-  <NO_OTHER_FAILURES>
-------------------------------------------------------------
+{others}------------------------------------------------------------
 Root Cause (first observed failure):
 [0]:
   time      : 2026-11-20_12:00:00

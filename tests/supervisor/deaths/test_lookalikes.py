@@ -134,7 +134,7 @@ def test_segmentation_words_then_killed(die: Any, expect: Any) -> None:
     job = "import os\nprint('Segmentation fault (core dumped)')\nos.kill(os.getpid(), 9)"
     death = die(job)
     assert death.ending.signal == signal.SIGKILL
-    expect(death, "signal_kill")
+    assert expect(death, "signal_kill").evidence == ""
 
 
 def test_killed_word_then_well(die: Any, expect: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 from typing import Literal
 
 from overnight.supervisor.progress.bars import Bar
@@ -108,8 +109,8 @@ def of_epochs(
         last, cost = count.whole.last, count.whole.cost()
         if last is not None and cost is not None and cost.mid > 0:
             # By time, where an epoch's is known: steps leave out its validation.
-            within = min(0.99, max(0.0, now_s - last[0]) / cost.mid)
-            position = before + min(last[1] + within, float(total[0]))
+            timed = total[0] - sum(pass_s) / 2 / cost.mid
+            position = before + min(count.completed + 0.99, max(float(count.completed), timed))
     share = min(1.0, max(done, position) / whole_run)
     return Estimate(done, whole_run, "epoch", share, remaining, early != "off", "epochs")
 
@@ -127,13 +128,18 @@ def _left_of_pass(
             found = found[0] * (_SLOW_FIRST if more else 1.0), found[1] * _UNSEEN_VALIDATION
     else:
         return None
-    if found is not None and early == "fired":
-        return 0.0, found[1]
+    if found is not None and early != "off":
+        return 0.0, found[1]  # it may stop any time
     return found
 
 
 def _left(total: tuple[int, int], done: float) -> tuple[float, float]:
-    return max(0.0, total[0] - done), max(0.0, total[1] - done)
+    """Fewest and most epochs left, where ``done`` of them were when they were last counted.
+
+    A bar that is full leaves the validation, which may be most of an epoch: at the most, the epoch
+    it belongs to has just begun.
+    """
+    return max(0.0, total[0] - done), max(0.0, total[1] - floor(done + 1e-9))
 
 
 def _with_other_passes(
