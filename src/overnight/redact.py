@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 #: A variable whose name holds one of these words holds a secret.
 _SECRET_NAME = re.compile(
-    r"(?i)(?:^|_)(?:key|token|secret|password|passwd|pwd|pass|credential|auth|dsn|webhook|cookie)s?"
-    r"(?:_|$|\d)|apikey|accesskey|privatekey|passphrase|_pat$"
+    r"(?i)(?:(?:^|_)(?:key|pwd|pass|credential|auth|dsn|webhook|cookie)|token|secret)s?(?:_|$|\d)"
+    r"|password|passwd|passphrase|apikey|accesskey|privatekey|_pat$"
 )
 #: The shell's own folders: ``PWD`` is no password.
 _NO_SECRET_NAMES = frozenset({"PWD", "OLDPWD"})

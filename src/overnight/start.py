@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from overnight.errors import LedgerError, NotebookError, UserError, UserErrors
-from overnight.ledger import files, index
+from overnight.ledger import files
 from overnight.ledger.format import SCHEMA_VERSION
 from overnight.ledger.identity import here
 from overnight.ledger.paths import (
@@ -27,8 +27,9 @@ from overnight.ledger.paths import (
     name_from,
     name_problem,
 )
+from overnight.preflight.python import job_python
 from overnight.redact import is_secret_name, redact
-from overnight.supervisor.detach import detach
+from overnight.supervisor.detach import detach, kill
 from overnight.supervisor.launch import Launch, hide, kept, sha256
 
 assert sys.platform != "win32"
@@ -75,6 +76,8 @@ class Started:
     #: What the notebook's conversion has to say (overnight.notebook.Finding).
     findings: Sequence[Any] = ()
     overrides_diff: str = ""
+    #: Why the user's index could not take it; empty if it did.
+    unlisted: str = ""
 
 
 def start(asked: Asked) -> Started:
@@ -153,14 +156,7 @@ def _near(target: str) -> str:
 
 def _environment(asked: Asked, root: str, problems: list[UserError]) -> dict[str, str]:
     """This process's environment, the root's ``.env`` below it, ``--env`` above it."""
-    env = dict(os.environ)
-    dotenv = os.path.join(root, ".env")
-    if os.path.isfile(dotenv):
-        from dotenv import dotenv_values
-
-        for name, value in dotenv_values(dotenv, interpolate=False).items():
-            if value is not None:
-                env.setdefault(name, value)
+    env = with_dotenv(os.environ, root)
     for name, value in asked.env.items():
         if not name or "=" in name or "\0" in name:
             problems.append(UserError("run.env_form", where=f"--env {name}"))
@@ -173,6 +169,19 @@ def _environment(asked: Asked, root: str, problems: list[UserError]) -> dict[str
         else:
             env[name] = value
     return env
+
+
+def with_dotenv(env: Mapping[str, str], root: str) -> dict[str, str]:
+    """``env``, and below it what stands in the root's ``.env``: a real variable wins."""
+    found = dict(env)
+    path = os.path.join(root, ".env")
+    if os.path.isfile(path):
+        from dotenv import dotenv_values
+
+        for name, value in dotenv_values(path, interpolate=False).items():
+            if value is not None:
+                found.setdefault(name, value)
+    return found
 
 
 def _convert(asked: Asked, env: Mapping[str, str], problems: list[UserError]) -> Any:
@@ -207,25 +216,16 @@ def _python(
     asked: Asked, conversion: Any, env: Mapping[str, str], problems: list[UserError]
 ) -> str:
     """The job's Python: ``--python``, the notebook's kernel, the active environment, or ours."""
-    if asked.python is not None:
-        found = shutil.which(os.path.expanduser(asked.python), path=env.get("PATH"))
-        if found is None:
-            problems.append(UserError("run.no_such_python", where=f"--python {asked.python}"))
-            return ""
-        return os.path.abspath(found)
+    kernel = ""
     if conversion is not None and conversion.kernel:
         from overnight.notebook.kernel import kernel_python
 
         kernel = kernel_python(conversion.kernel, env)
-        if kernel:
-            return kernel
-    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
-        folder = env.get(variable)
-        if folder:
-            path = os.path.join(folder, "bin", "python")
-            if os.access(path, os.X_OK):
-                return path
-    return sys.executable
+    path, _ = job_python(asked.python or kernel, env)
+    if not os.access(path, os.X_OK) or os.path.isdir(path):
+        problems.append(UserError("run.no_such_python", where=f"--python {asked.python}"))
+        return ""
+    return os.path.abspath(path)
 
 
 def _argv(
@@ -252,22 +252,29 @@ def _argv(
 
 
 def _check_root(root: str) -> list[UserError]:
-    """Whether a run can be written there at all."""
-    try:
-        os.makedirs(os.path.join(root, "experiments"), mode=0o700, exist_ok=True)
-    except OSError as error:
-        return [UserError("run.root_unwritable", where=root, reason=os.strerror(error.errno or 0))]
-    if not os.access(os.path.join(root, "experiments"), os.W_OK | os.X_OK):
-        reason = os.strerror(errno.EACCES)
-        return [UserError("run.root_unwritable", where=root, reason=reason)]
+    """Whether a run can be written there at all. Makes nothing: it may not come to a run."""
+    there = os.path.join(root, "experiments")
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    reason = 0
+    if not os.path.isdir(there):
+        reason = errno.ENOTDIR
+    elif not os.access(there, os.W_OK | os.X_OK):
+        reason = errno.EROFS if _is_read_only(there) else errno.EACCES
+    if reason:
+        return [UserError("run.root_unwritable", where=there, reason=os.strerror(reason))]
     if sys.platform != "win32":
-        disk = os.statvfs(root)
+        disk = os.statvfs(there)
         free_mib = disk.f_bavail * disk.f_frsize / 2**20
         if free_mib < _FREE_MIB:
             return [UserError("run.disk_full", where=root, free=f"{free_mib:.0f}", need=_FREE_MIB)]
         if disk.f_files and not disk.f_favail:
             return [UserError("run.inodes_full", where=root)]
     return []
+
+
+def _is_read_only(folder: str) -> bool:
+    return sys.platform != "win32" and bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 # ── the start itself ────────────────────────────────────────────────────────────────────────
@@ -310,12 +317,13 @@ def _start(
             path_map=dict(asked.path_map),
             restart=asked.restart,
             stall_after_s=asked.stall_after_s,
+            root=run.root,
         )
         launch.write(run)
         created_us = time.time_ns() // 1000
         _describe(run, asked, name, launch, python, created_us)
         answer = detach(run, "start", launch.environment(env))
-    except BaseException:
+    except BaseException:  # a Ctrl-C too: a start that was not reported never was
         _undo(run)
         raise
     if not answer.started or answer.job_pid is None:
@@ -330,15 +338,14 @@ def _start(
             raise LedgerError("run.supervisor_died", where=crashed.rpartition("\n")[2])
         reason = os.strerror(answer.errno)
         raise UserErrors([UserError("run.cannot_start", where=answer.file, reason=reason)])
-    # Known to the index only now: what never ran is no run.
-    index.add(run, name=name, created_us=created_us)
     findings = conversion.findings if conversion is not None else ()
     diff = conversion.overrides_diff if conversion is not None else ""
-    return Started(run, name, answer.job_pid, findings, diff)
+    return Started(run, name, answer.job_pid, findings, diff, answer.unlisted)
 
 
 def _undo(run: RunPaths) -> None:
-    """Removes what a start that failed has made."""
+    """Ends what a start that failed has begun, and removes what it has made."""
+    kill(run)
     shutil.rmtree(run.dir, ignore_errors=True)
     files.discard(run.log)
 
@@ -377,7 +384,7 @@ def _describe(
         "name": name,
         "set": dict(asked.overrides),
         "map": dict(asked.path_map),
-        "env": {k: "${" + k + "}" if v is None else v for k, v in asked.env.items()},
+        "env": {k: "${" + k + "}" if v is None else redact(v) for k, v in asked.env.items()},
         "python": python or None,
         "restart": asked.restart,
         "stall_after": launch.stall_after_s and f"{launch.stall_after_s:g}s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 from decimal import Decimal
@@ -20,9 +21,7 @@ plain_texts = st.text(max_size=20)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | plain_texts
 json_values = st.recursive(
     scalars,
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(plain_texts, inner, max_size=4)
-    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(plain_texts, inner, max_size=4),
     max_leaves=20,
 )
 #: What a job might hand over: everything above, and what JSON has no word for.
@@ -205,8 +204,6 @@ def test_axes_of_a_wrong_type_are_none() -> None:
 
 @given(json_values)
 def test_a_time_can_always_be_shown(value: Any) -> None:
-    import datetime
-
     us = time_us(value)
     if us is not None:
-        datetime.datetime.fromtimestamp(us / 1e6, tz=datetime.timezone.utc)
+        datetime.datetime.fromtimestamp(us / 1e6, tz=datetime.UTC)

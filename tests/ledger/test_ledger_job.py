@@ -341,7 +341,7 @@ def test_init_alone_makes_a_run_of_the_same_layout(alone: Run, tmp_path: Path) -
     assert view.state == state.Finished()
     assert view.ran_s is not None
     assert not math.isnan(view.ran_s)
-    assert os.stat(run.dir).st_mode & 0o777 == 0o700
+    assert Path(run.dir).stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize(
@@ -353,8 +353,9 @@ def test_init_alone_makes_a_run_of_the_same_layout(alone: Run, tmp_path: Path) -
         ("sys.exit()", 0),
         ("sys.exit(None)", 0),
         ("sys.exit(256)", 0),
-        ("import threading\nt = threading.Thread(target=sys.exit, args=(5,)); t.start(); t.join()", 0),
-        ("import multiprocessing as m\np = m.get_context('fork').Process(target=sys.exit, args=(5,))\n"
+        ("import threading as t\na = t.Thread(target=sys.exit, args=(5,)); a.start(); a.join()", 0),
+        ("import multiprocessing as m\n"
+         "p = m.get_context('fork').Process(target=sys.exit, args=(5,))\n"
          "p.start(); p.join()", 0),
     ],
 )  # fmt: skip

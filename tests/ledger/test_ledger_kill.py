@@ -149,13 +149,9 @@ def test_forked_workers_write_files_of_their_own(tmp_path: Path) -> None:
     assert {r["worker"] for r in read(run.dir, "metrics").records} == {-1}
 
 
-@pytest.mark.parametrize(
-    "variable", ["RANK", "LOCAL_RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK"]
-)
+@pytest.mark.parametrize("variable", ["RANK", "LOCAL_RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK"])
 @pytest.mark.parametrize(("rank", "speaks"), [("0", True), ("1", False), ("12", False)])
-def test_ranks_above_0_are_silent(
-    tmp_path: Path, variable: str, rank: str, speaks: bool
-) -> None:
+def test_ranks_above_0_are_silent(tmp_path: Path, variable: str, rank: str, speaks: bool) -> None:
     run = create_run(str(tmp_path), "run", "rank")
     code = (
         "import overnight; overnight.init(); overnight.checkpoint_dir(); "

@@ -15,7 +15,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from overnight.ledger.paths import (
-    MAX_NAME_BYTES,
     MAX_NAME_CHARS,
     RunPaths,
     create_run,
@@ -36,7 +35,7 @@ NOON_S = 1_767_268_800.0
     [
         ("baseline", None),
         ("a b", None),
-        ("it's \"quoted\" $HOME `x` ; rm -rf * & | < >", None),
+        ('it\'s "quoted" $HOME `x` ; rm -rf * & | < >', None),
         ("베이스라인 코드 해설", None),
         ("🚀 launch", None),
         ("[Image Classification] 베이스라인 코드 해설", None),
@@ -69,7 +68,7 @@ def test_which_names_may_name_a_run(tmp_path: Path, name: str, problem: str | No
         run = create_run(str(tmp_path), "run", name, now_s=NOON_S)
         assert run.run_id.startswith(name)
         Path(run.log).touch()
-        assert len(os.path.basename(run.log).encode()) <= 255
+        assert len(Path(run.log).name.encode()) <= 255
         (Path(run.dir) / "run.json").touch()
         assert list(runs_of(str(tmp_path))) == [run]
 
@@ -106,8 +105,8 @@ def test_an_allowed_name_makes_a_run_inside_its_root_and_no_other_does_harm(name
         assert os.path.commonpath([os.path.realpath(root), os.path.realpath(run.dir)]) == (
             os.path.realpath(root)
         )
-        assert os.path.isdir(run.claims)
-        assert run.root == os.path.abspath(root)
+        assert Path(run.claims).is_dir()
+        assert run.root == root
         assert run.kind == "run"
         assert Path(run.log).parent.is_dir()
 
@@ -131,14 +130,16 @@ for _ in range(40):
 
 def test_creators_of_the_same_minute_never_share_a_folder(tmp_path: Path) -> None:
     creators = [
-        subprocess.Popen([sys.executable, "-c", CREATE, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", CREATE, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
         for _ in range(4)
     ]
     ids = [line for creator in creators for line in creator.communicate(timeout=60)[0].split()]
     assert len(set(ids)) == len(ids) == 160
 
 
-@pytest.mark.parametrize("folder", ["plain", "with space", "it's \"q\"", "line\nbreak", "가나다 🚀"])
+@pytest.mark.parametrize("folder", ["plain", "with space", 'it\'s "q"', "line\nbreak", "가나다 🚀"])
 def test_a_root_may_have_any_name_and_may_move(tmp_path: Path, folder: str) -> None:
     root = tmp_path / folder
     root.mkdir()
@@ -154,8 +155,8 @@ def test_a_root_may_have_any_name_and_may_move(tmp_path: Path, folder: str) -> N
 
 def test_folders_are_for_the_user_alone(tmp_path: Path) -> None:
     run = create_run(str(tmp_path), "run", "a")
-    for path in (run.dir, run.claims, run.control, run.code, os.path.dirname(run.log)):
-        assert os.stat(path).st_mode & 0o777 == 0o700
+    for path in (run.dir, run.claims, run.control, run.code, Path(run.log).parent):
+        assert Path(path).stat().st_mode & 0o777 == 0o700
 
 
 def test_the_link_to_the_newest_run_is_no_run(tmp_path: Path) -> None:
@@ -173,7 +174,9 @@ def test_a_root_that_cannot_be_written_is_an_error_of_the_system(tmp_path: Path)
         create_run(str(tmp_path), "run", "a")
 
 
-def test_the_root_is_found_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_root_is_found_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("OVERNIGHT_ROOT", raising=False)
     deep = tmp_path / "project" / "pkg" / "deep"
     deep.mkdir(parents=True)
@@ -184,7 +187,7 @@ def test_the_root_is_found_as_the_page_says(tmp_path: Path, monkeypatch: pytest.
     assert find_root(str(deep)) == str(tmp_path / "project")
     monkeypatch.setenv("OVERNIGHT_ROOT", str(tmp_path / "env"))
     assert find_root(str(deep)) == str(tmp_path / "env")
-    assert find_root(str(deep), "~/explicit") == os.path.expanduser("~/explicit")
+    assert find_root(str(deep), "~/explicit") == str(Path("~/explicit").expanduser())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="XDG folders are Linux's")

@@ -66,12 +66,14 @@ def keeper(run: RunPaths, keeper: Identity, job: Identity, attempt: int = 0) -> 
 
 
 def ended(run: RunPaths, **fields: Any) -> None:
-    files.replace(run.exit_json, files.to_json({"attempt": 0, "ran_s": 2.5, "ended_us": T_US, **fields}))
+    files.replace(
+        run.exit_json, files.to_json({"attempt": 0, "ran_s": 2.5, "ended_us": T_US, **fields})
+    )
 
 
 def test_a_folder_just_made_is_queued_and_an_old_one_lost(run: RunPaths) -> None:
     assert view(run).state == state.Queued()
-    files.replace(run.run_json, b"{}")
+    files.replace(run.run_json, b'{"name": "state"}')
     assert view(run).state == state.Queued()
     os.utime(run.run_json, (0, 0))
     assert view(run).state == state.Lost("never_started")
@@ -168,7 +170,7 @@ def test_after_a_reboot_a_run_is_lost_to_it(run: RunPaths) -> None:
 
 
 @pytest.mark.parametrize("changed", [{"machine": "other"}, {"pidns": "pid:[1]"}])
-def test_from_elsewhere_only_the_lease_speaks(run: RunPaths, changed: dict[str, str]) -> None:
+def test_from_elsewhere_only_the_lease_speaks(run: RunPaths, changed: dict[str, Any]) -> None:
     there = replace(me(), host="gpu02", **changed)
     events(run, "Started")
     keeper(run, there, there)
@@ -237,7 +239,9 @@ identities = st.fixed_dictionaries(
         "host": st.sampled_from(["h", None, "\ud800"]),
     },
 )
-numbers = st.sampled_from([0, 1, -1, 10**400, 1e308, True, None, "1", [], {}])
+numbers: st.SearchStrategy[Any] = st.sampled_from(
+    [0, 1, -1, 10**400, 1e308, True, None, "1", [], {}]
+)
 small_files = st.one_of(
     st.none(),
     st.binary(max_size=40),
@@ -272,10 +276,7 @@ event_lines = st.one_of(
 @settings(max_examples=300)
 @given(
     st.fixed_dictionaries(
-        {
-            name: small_files
-            for name in ("run.json", "keeper.json", "exit.json", "lease", "status.json")
-        }
+        dict.fromkeys(("run.json", "keeper.json", "exit.json", "lease", "status.json"), small_files)
     ),
     st.lists(event_lines, max_size=6),
 )

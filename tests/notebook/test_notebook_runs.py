@@ -126,8 +126,8 @@ def own_event_loop() -> Iterator[None]:
 @pytest.mark.filterwarnings("default")  # Jupyter's own
 @pytest.mark.parametrize("case", NAMES)
 def test_a_converted_notebook_gives_the_same_results(case: str, tmp_path: Path) -> None:
-    reference = prepare(case, tmp_path / "as notebook")
-    path = prepare(case, tmp_path / "as script")
+    reference = prepare(case, tmp_path / "as_notebook")
+    path = prepare(case, tmp_path / "as_script")
     paths = {"/content/drive/MyDrive": str(path.parent / "drive")} if "07" in case else {}
 
     conversion = convert(path, paths=paths, env=ENV)

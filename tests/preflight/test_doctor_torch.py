@@ -23,10 +23,10 @@ from overnight.preflight.interpreter import (
     TorchBuild,
     ask_interpreter,
     check_interpreter,
-    job_python,
     parse_cuda,
     read_answer,
 )
+from overnight.preflight.python import job_python
 from overnight.preflight.torch_build import (
     Fit,
     Install,

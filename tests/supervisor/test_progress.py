@@ -53,6 +53,17 @@ def test_a_slow_first_epoch_is_forgotten() -> None:
     assert low <= 7 * 60 <= high < 1.6 * 7 * 60
 
 
+def test_a_full_training_bar_leaves_its_validation() -> None:
+    # 2 s of training, drawn once when it is full, and 8 s of validation.
+    progress = Progress()
+    for n in range(1, 6):
+        _feed(progress, [(10.0 * n, f"  {n}/8   3G   1.05   640: 100% ━━━━━━ 40/40 20it/s 2.0s")])
+    _feed(progress, [(50.1, "        Class  Images: 5% ━───── 1/20 2.5it/s 0.4s")])
+    estimate, low, high = _known(progress, 50.1)
+    assert estimate.done == 4
+    assert low <= 38 <= high
+
+
 def test_an_epoch_that_takes_longer_than_any_before_widens_the_range() -> None:
     progress = Progress()
     _feed(progress, [(10 * n, f"Epoch {n}/10 loss 0.{n}") for n in range(1, 6)])

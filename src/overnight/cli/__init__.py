@@ -74,16 +74,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = bool(os.environ.get("OVERNIGHT_DEBUG"))
     while words[:1] == ["--debug"]:
         debug, words = True, words[1:]
-    helping = any(word in ("-h", "--help") for word in words)
     completing = "_OVERNIGHT_COMPLETE" in os.environ
+    if words[:1] == ["run"]:
+        from overnight.cli.run import arrange
+
+        words = arrange(words)
+    # A --help behind `--` is the job's.
+    ours = words[: words.index("--")] if "--" in words else words
+    helping = any(word in ("-h", "--help") for word in ours)
     verb = words[0] if words and words[0] in VERBS and not helping and not completing else None
     try:
         if sys.platform == "win32" and verb is not None and verb not in _EVERYWHERE:
             raise UserError("cli.not_on_windows", where="overnight " + verb)
-        if verb == "run":
-            from overnight.cli.run import arrange
-
-            words = arrange(words)
         import typer.main
 
         command = typer.main.get_command(app(verb))

@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
         from overnight.notebook import check_installs
         from overnight.notebook import convert as convert_notebook
         from overnight.notebook.kernel import kernel_python
-        from overnight.preflight.interpreter import job_python
+        from overnight.preflight.python import job_python
 
         problems: list[UserError] = []
         overrides = _pairs(set_ or (), "--set", "--set EPOCHS=1", problems)

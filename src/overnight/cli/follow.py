@@ -7,7 +7,6 @@ Ctrl-C ends the watching, never the run, and then the exit code is 130, so that 
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import time
 
@@ -23,6 +22,7 @@ from overnight.cli.output import (
     is_terminal,
     paint,
     plain,
+    quoted,
     span,
 )
 from overnight.cli.portrait import counted, left, metrics_text, percent, portrait, sign
@@ -39,7 +39,7 @@ _BLOCK_BYTES = 256 * 1024
 #: The supervisor notes the end first and writes the log's last line right after.
 _LAST_LINE_S = 3.0
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_BAR_COLUMNS = 20
+_BAR_COLUMNS, _SHORT_BAR_COLUMNS, _WIDE_COLUMNS = 24, 12, 100
 #: Where nothing can be redrawn, progress gets a line of its own each time it has come so far.
 _PERCENT_PER_LINE = 10
 
@@ -60,8 +60,7 @@ def follow(run: RunPaths, *, last: int | None = None) -> int:
         seen = watcher.watch()
     except KeyboardInterrupt:
         watcher.clear()
-        word_ = shlex.quote(run.run_id)
-        echo(say("show.follow_left", run=word_))
+        echo(say("show.follow_left", run=quoted(run.run_id)))
         return 130
     echo()
     echo("\n".join(portrait(seen, ending=True)))
@@ -196,7 +195,8 @@ class _Watcher:
         texts = [] if isinstance(state, Running) else [say("state." + word(state))]
         drawn = ""
         if estimate is not None and estimate.fraction is not None:
-            drawn = bar(estimate.fraction, _BAR_COLUMNS)
+            long = width >= _WIDE_COLUMNS
+            drawn = bar(estimate.fraction, _BAR_COLUMNS if long else _SHORT_BAR_COLUMNS)
         if estimate is not None:
             texts += [percent(estimate), counted(estimate), left(estimate)]
         elif seen.ran_s is not None:

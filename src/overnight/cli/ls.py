@@ -106,7 +106,8 @@ def show(seen: list[Glance], chosen: Chosen, state: str | None) -> None:
     else:
         rows = [_row(each) for each in seen]
         head = [
-            say("show.head_" + key) for key in ("run", "state", "started", "ran", "left", "last")
+            say("show.head_" + key)
+            for key in ("run", "state", "started", "ran", "progress", "last")
         ]
         for line in table(head, rows, width=columns()):
             echo(line)

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import shlex
 import sys
 import time
 import unicodedata
@@ -26,6 +27,7 @@ _SGR = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36, "dim": 2, 
 _CONTROL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]+"
 )
+_BARE_WORD = re.compile(r"[\w@%+:,./][\w@%+=:,./-]*")
 _SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s?([smhdw]?)")
 _UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -83,6 +85,11 @@ def paint(text: str, *colours: Colour | None) -> str:
     return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if codes and has_colours() else text
 
 
+def quoted(word: str) -> str:
+    """``word`` as one would type it into a shell; Hangul needs no quotes there."""
+    return word if _BARE_WORD.fullmatch(word) else shlex.quote(word)
+
+
 # ── widths ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -122,6 +129,17 @@ def cut(text: str, width: int) -> str:
 def pad(text: str, width: int) -> str:
     """``text`` filled up with blanks to ``width`` columns."""
     return text + " " * max(0, width - cells(text))
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Prose in lines of at most ``width`` columns; a longer word keeps a line to itself."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and cells(lines[-1]) + 1 + cells(word) <= width:
+            lines[-1] += " " + word
+        else:
+            lines.append(word)
+    return lines or [""]
 
 
 def columns() -> int | None:

@@ -17,6 +17,7 @@ from overnight.cli.output import (
     ago,
     bar,
     cells,
+    columns,
     mib,
     moment,
     now_us,
@@ -24,8 +25,10 @@ from overnight.cli.output import (
     pad,
     paint,
     plain,
+    quoted,
     span,
     time_left,
+    wrap,
 )
 from overnight.ledger.paths import RunPaths
 from overnight.ledger.state import (
@@ -73,6 +76,11 @@ _SKIPPED_FOLDERS = frozenset(
 #: A folder of a million images is not walked through for a summary.
 _LOOKED_AT_MOST, _DEPTH_AT_MOST, _NAMED_AT_MOST, _METRICS_AT_MOST = 20_000, 3, 4, 8
 _BAR_COLUMNS = 24
+#: Rows of sentences, and their colour; the others hold paths and commands.
+_PROSE: dict[str, Colour | None] = {
+    "note": "yellow", "why": "red", "evidence": "dim", "fix": None, "metrics": None,
+    "machine": None,
+}  # fmt: skip
 
 
 def sign(state: State) -> tuple[str, Colour]:
@@ -281,9 +289,9 @@ def _why(seen: Glance) -> Iterator[tuple[str, str]]:
     from overnight.supervisor.cause import Cause
 
     cause = Cause.from_json(said)
-    yield "why", paint(cause.text, "red" if cause.failed else "yellow")
+    yield "why" if cause.failed else "note", cause.text
     if cause.evidence:
-        yield "evidence", paint(cause.evidence, "dim")
+        yield "evidence", cause.evidence
     if cause.fix:
         yield "fix", cause.fix
 
@@ -304,7 +312,7 @@ def _started(seen: Glance) -> str:
 
 def _next(seen: Glance) -> Iterator[tuple[str, str]]:
     """What one would type next."""
-    run = shlex.quote(seen.run.run_id)
+    run = quoted(seen.run.run_id)
     supervised = seen.info.get("supervised") is not False
     resume = ("resume", f"overnight resume {run}")
     follow, stop = ("follow", f"overnight logs -f {run}"), ("stop", f"overnight stop {run}")
@@ -325,9 +333,20 @@ def _next(seen: Glance) -> Iterator[tuple[str, str]]:
 
 
 def _aligned(rows: list[tuple[str, str]]) -> list[str]:
+    """Labels in a column; prose wrapped beside them, paths and commands left whole to be copied."""
     labels = {key: say("show.label_" + key) if key else "" for key, _ in rows}
-    width = max(cells(label) for label in labels.values())
-    return [f"  {paint(pad(labels[key], width), 'dim')}  {text}".rstrip() for key, text in rows]
+    indent = max(cells(label) for label in labels.values())
+    width = columns()
+    lines = []
+    for key, text in rows:
+        colour = _PROSE.get(key)
+        pieces = [text]
+        if key in _PROSE and width is not None:
+            pieces = wrap(text, max(20, width - indent - 4))
+        for number_, piece in enumerate(pieces):
+            label = pad("" if number_ else labels[key], indent)
+            lines.append(f"  {paint(label, 'dim')}  {paint(piece, colour)}".rstrip())
+    return lines
 
 
 # ── what it left behind ─────────────────────────────────────────────────────────────────────

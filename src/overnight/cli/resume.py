@@ -21,6 +21,7 @@ from overnight.ledger.state import (
     Failed,
     Finished,
     Lost,
+    Running,
     Stopped,
     Unattended,
     View,
@@ -28,6 +29,7 @@ from overnight.ledger.state import (
     word,
 )
 from overnight.messages import say
+from overnight.start import with_dotenv
 from overnight.supervisor.detach import detach
 from overnight.supervisor.ending import settle
 from overnight.supervisor.launch import Launch, sha256
@@ -95,10 +97,11 @@ def again(run: RunPaths, *, current: bool, force: bool) -> tuple[str, int]:
             raise RunConflict("resume.code_gone", where=changed)
         elif changed:
             raise RunConflict("resume.code_changed", where=changed, run=shlex.quote(run.run_id))
-    missing = [name for name in launch.env_names if name not in os.environ]
-    if missing:
+    env = with_dotenv(os.environ, run.root)
+    missing = [name for name in launch.env_names if name not in env]
+    if missing and verb == "resume":
         raise UserError("resume.env_missing", where=run.run_id, names=", ".join(missing))
-    answer = detach(run, verb, launch.environment(os.environ))
+    answer = detach(run, verb, launch.environment(env))
     if not answer.started or answer.job_pid is None:
         if answer.why == "taken":
             raise RunConflict("resume.taken", where=run.run_id)
@@ -110,7 +113,7 @@ def again(run: RunPaths, *, current: bool, force: bool) -> tuple[str, int]:
 
 def _check(run: RunPaths, seen: View, force: bool) -> None:
     state = seen.state
-    if isinstance(state, Elsewhere):
+    if isinstance(state, Elsewhere) or (isinstance(state, Running) and state.seen_s is not None):
         old = state.seen_s is not None and state.seen_s > _LEASE_OLD_S
         if not (old or force):
             raise RunConflict("resume.elsewhere", where=run.run_id, host=state.host)

@@ -42,7 +42,8 @@ def arrange(words: Sequence[str]) -> list[str]:
             rest = list(words[at:])
             return [*ours, "--", *(theirs if target else [""]), *rest]
         name, equals, _ = word.partition("=")
-        if name in _OPTIONS and (word.startswith("--") or not equals):
+        # Behind TARGET a short option is the job's: -f and -h mean too many things elsewhere.
+        if name in _OPTIONS and (word.startswith("--") or not (equals or target)):
             ours.append(word)
             if _OPTIONS[name] and not equals and at < len(words):
                 ours.append(words[at])
@@ -136,6 +137,9 @@ def _announce(started: Any) -> None:
             where = say("run.cell", cell=finding.cell, line=finding.line)
             print(f"! {where} {finding.text}", file=sys.stderr)
     run = started.run
+    if started.unlisted:
+        unlisted = say("run.unlisted", reason=started.unlisted, root=shlex.quote(run.root))
+        print(f"! {unlisted}", file=sys.stderr)
     word = shlex.quote(run.run_id)
     print(say("run.started", name=started.name, pid=started.job_pid, run=word, log=run.log))
 

@@ -12,7 +12,7 @@ import typer
 
 from overnight.cli.output import print_json
 from overnight.cli.select import complete_run, find
-from overnight.errors import RunConflict
+from overnight.errors import LedgerError, RunConflict
 from overnight.ledger.files import read_json
 from overnight.ledger.identity import ALIVE, Identity
 from overnight.ledger.paths import RunPaths
@@ -74,7 +74,9 @@ def end(run: RunPaths, *, now: bool, grace_s: float) -> None:
     while not isinstance((seen := view(run)).state, ENDED):
         if isinstance(seen.state, Unattended):
             # Nobody looks after it: a new supervisor takes it over and finds the request.
-            detach(run, "adopt", Launch.read(run).environment(os.environ))
+            answer = detach(run, "adopt", Launch.read(run).environment(os.environ))
+            if not answer.started and answer.why != "taken":
+                raise LedgerError("run.supervisor_died", where=run.supervisor_log)
         time.sleep(_LOOK_EVERY_S)
     if seen.unsettled:
         from overnight.supervisor.ending import settle

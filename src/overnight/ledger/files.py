@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from overnight import crashpoint
+from overnight.ledger.format import parse_object, spell
 
 _RENAME_TRIES_S = 1.0
 
@@ -130,14 +131,11 @@ def read_json(path: str) -> dict[str, Any] | None:
     """The JSON object in ``path``; None if there is no such file, or no object in it."""
     try:
         with open(path, "rb") as file:
-            value = json.loads(file.read())
+            return parse_object(file.read())
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:
-    """A small file's text: readable, one key a line, non-ASCII as it is."""
-    return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "replace")
+    """A small file's text: readable, one key a line, non-ASCII as it is; NaN is "NaN"."""
+    return (json.dumps(spell(value), ensure_ascii=False, indent=1) + "\n").encode()

@@ -32,6 +32,8 @@ _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _encode_strict = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False
 ).encode
+#: ``NaN`` and its like are no JSON, but many write them: they are read as we spell them.
+_parse = json.JSONDecoder(parse_constant=str).decode
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def number(value: Any) -> float:
     raise TypeError("not a number: " + type(value).__name__)
 
 
-def _spell(value: Any, depth: int = 0) -> Any:
+def spell(value: Any, depth: int = 0) -> Any:
     """JSON's nearest word for ``value``: NaN and infinities by name, strange things by text."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
@@ -90,11 +92,11 @@ def _spell(value: Any, depth: int = 0) -> Any:
     if depth > _MAX_DEPTH:  # or it holds itself
         return "..."
     if isinstance(value, Mapping):
-        return {_text(key): _spell(item, depth + 1) for key, item in value.items()}
+        return {_text(key): spell(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_spell(item, depth + 1) for item in value]
+        return [spell(item, depth + 1) for item in value]
     try:
-        return _spell(number(value))
+        return spell(number(value))
     except Exception:  # its own methods may raise anything; its text is left
         return _text(value)
 
@@ -102,7 +104,7 @@ def _spell(value: Any, depth: int = 0) -> Any:
 def _text(value: Any) -> str:
     try:
         return str(value).encode("utf-8", "replace").decode("utf-8")
-    except Exception:  # see _spell()
+    except Exception:  # see spell()
         return f"<{type(value).__name__}>"
 
 
@@ -111,23 +113,28 @@ def encode(record: Mapping[str, Any]) -> bytes:
     try:
         return _encode_strict(record).encode() + b"\n"
     except (ValueError, TypeError, RecursionError):
-        return _encode_strict(_spell(record)).encode() + b"\n"
+        return _encode_strict(spell(record)).encode() + b"\n"
 
 
 def decode(line: bytes) -> dict[str, Any] | None:
     """The record of a line, or None if the line is broken."""
-    if len(line) > MAX_LINE_BYTES:
+    record = parse_object(line) if len(line) <= MAX_LINE_BYTES else None
+    if record is None:
         return None
-    try:
-        record = json.loads(line.decode("utf-8"))
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(record, dict):
-        return None
-    if b"\\ud" in line.lower():
-        record = _spell(record)  # half of an escaped pair: no text that could be shown
     seq = record.get("_seq")
     return record if type(seq) is int and 0 <= seq <= _MAX_SEQ else None
+
+
+def parse_object(data: bytes) -> dict[str, Any] | None:
+    """The JSON object in ``data``, or None. All its texts can be written and shown."""
+    try:
+        value = _parse(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    # Half of an escaped surrogate pair would break whoever prints it.
+    return spell(value) if b"\\ud" in data or b"\\uD" in data else value  # type: ignore[no-any-return]
 
 
 def time_us(value: Any) -> int | None:

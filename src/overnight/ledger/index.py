@@ -107,7 +107,7 @@ def entries() -> list[Entry]:
     found: dict[str, Entry] = {}
     for record in records:
         folder, event = record.get("dir"), record.get("_event")
-        if not isinstance(folder, str):
+        if not isinstance(folder, str) or not os.path.isabs(folder) or "\0" in folder:
             continue
         if event == "Created":
             found[folder] = Entry(

@@ -314,9 +314,7 @@ EN = {
         "--gpus all."
     ),
     "doctor.gpu.busy": "Card {index} is in use: {used} of {total} are taken.",
-    "doctor.gpu.busy.fix": (
-        "nvidia-smi shows by whom. Choose another one: overnight run --env CUDA_VISIBLE_DEVICES=1 …"
-    ),
+    "doctor.gpu.busy.fix": "nvidia-smi shows by whom. With several cards choose a free one: overnight run --env CUDA_VISIBLE_DEVICES=INDEX …",
     # torch
     "doctor.torch.absent": "torch is not installed in {python}.",
     "doctor.torch.absent.fix": "If the job needs it: {line}",
@@ -750,10 +748,7 @@ KO = {
         "시작해 주십시오."
     ),
     "doctor.gpu.busy": "{index}번 카드가 사용 중입니다: 전체 {total} 중 {used} 사용.",
-    "doctor.gpu.busy.fix": (
-        "누가 쓰는지는 nvidia-smi가 보여 줍니다. 다른 카드를 고르십시오: overnight run --env "
-        "CUDA_VISIBLE_DEVICES=1 …"
-    ),
+    "doctor.gpu.busy.fix": "누가 쓰는지는 nvidia-smi가 보여 줍니다. 카드가 여럿이면 비어 있는 것을 고르십시오: overnight run --env CUDA_VISIBLE_DEVICES=번호 …",
     "doctor.torch.absent": "torch가 설치되어 있지 않습니다: {python}",
     "doctor.torch.absent.fix": "작업에 필요하다면: {line}",
     "doctor.torch.absent_with_card": "torch가 설치되어 있지 않습니다: {python}",

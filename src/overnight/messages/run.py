@@ -27,6 +27,7 @@ EN = {
     "  look    overnight status {run}\n"
     "  stop    overnight stop {run}\n"
     "  log     {log}",
+    "run.unlisted": "your list of runs cannot be written ({reason}): find it with overnight ls --root {root}",
     "run.cell": "cell {cell}, line {line}:",
     "run.nothing": "there is nothing to run",
     "run.nothing.fix": "name a script or a notebook, or put a command behind `--`: overnight run -- make train",
@@ -116,6 +117,7 @@ KO = {
     "  상태      overnight status {run}\n"
     "  멈추기    overnight stop {run}\n"
     "  로그      {log}",
+    "run.unlisted": "실행 목록에 기록하지 못했습니다 ({reason}). 이렇게 찾을 수 있습니다: overnight ls --root {root}",
     "run.cell": "셀 {cell}, {line}번째 줄:",
     "run.nothing": "실행할 것이 없습니다",
     "run.nothing.fix": "스크립트나 노트북을 지정하거나, 명령을 `--` 뒤에 쓰십시오: overnight run -- make train",

@@ -4,6 +4,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import contextlib
 import os
 import re
 import sys
@@ -25,6 +26,8 @@ from overnight.notebook.script import assemble, body
 
 #: Something in the notebook may draw: open figures are looked for at the end of its cells.
 _DRAWS = re.compile(r"matplotlib|pylab|seaborn|fastai|plotly|\.plot\b|\.hist\(|\bplot_\w+\(")
+_QUIET_METHODS = frozenset({"show", "system", "magic", "run_line_magic", "run_cell_magic"})
+_RUN = re.compile(r"^[ \t]*%run[ \t]+(?:-\w+[ \t]+)*([^\s\0]+)", re.MULTILINE)
 _QUIET_CALLS = frozenset({"print", "display", "exit", "quit"})
 #: `%run a.ipynb` in a notebook run by another, and so on: deeper is a loop.
 _MAX_INCLUDED = 8
@@ -69,7 +72,7 @@ class _Converter:
         self._path = path
         self._env = env
         self._paths = paths
-        self._stack = (*stack, os.path.realpath(path))
+        self._stack = (*stack, os.path.abspath(path))
         self._bodies: dict[str, str] = {}
         self._included: dict[str, list[ast.Module]] = {}
         self._futures: list[str] = []
@@ -111,7 +114,8 @@ class _Converter:
         self, notebook: Notebook, overrides: Mapping[str, str]
     ) -> tuple[list[tuple[int, str]], Gathered, Literals, str]:
         code = [cell for cell in notebook.cells if cell.kind == "code"]
-        gathered = Gathered(_assigned(code), self._path.parent, self._include)
+        assigned = _assigned(code, self._path.parent, len(self._stack))
+        gathered = Gathered(assigned, self._path.parent, self._include)
         self._gathered = gathered
         literals = Literals(gathered, self._env, self._paths)
         calls = Calls(gathered, self._env)
@@ -157,7 +161,7 @@ class _Converter:
         if "\0" in name:
             return False
         path = self._path.parent / name
-        if os.path.realpath(path) in self._stack or len(self._stack) > _MAX_INCLUDED:
+        if os.path.abspath(path) in self._stack or len(self._stack) > _MAX_INCLUDED:
             return False
         other = _Converter(path, self._env, self._paths, self._stack)
         try:
@@ -197,7 +201,9 @@ class _Converter:
             if isinstance(node, ast.Expr) and not _is_quiet(node.value):
                 rest = source.encode("utf-8")[edits.span(node)[1] :].lstrip(b" \t")
                 if self._shows_all or not rest.startswith(b";"):
-                    edits.wrap(node.value, "_nb_show(", ")")
+                    is_bare = isinstance(node.value, ast.Tuple)  # a, b may stand without brackets
+                    head, tail = ("_nb_show((", "))") if is_bare else ("_nb_show(", ")")
+                    edits.wrap(node.value, head, tail)
         if any(
             isinstance(node, ast.Assign)
             and isinstance(node.targets[0], ast.Attribute)
@@ -244,13 +250,23 @@ class _Converter:
                     yield Import(top, cell.number, node.lineno, conditional)
 
 
-def _assigned(code: list[Cell]) -> frozenset[str]:
-    """Every name the notebook binds somewhere, from a first look at its cells."""
-    found: set[str] = {"os", "sys"}
+def _assigned(code: list[Cell], folder: Path, depth: int) -> frozenset[str]:
+    """Every name the notebook or what it runs binds somewhere, from a first look at the cells."""
+    found: set[str] = {"os", "sys", "_exit_code"}
     for cell in code:
         tree = parse_python(cell.source) or parse_python(plain_python(cell.source))
         if tree is not None:
             found |= names.all_names(tree)
+        for match in _RUN.finditer(cell.source):
+            path = folder / match[1].strip("\"'")
+            if path.suffix == ".ipynb" and depth <= _MAX_INCLUDED:
+                with contextlib.suppress(NotebookError):
+                    inner = [cell for cell in read(path).cells if cell.kind == "code"]
+                    found |= _assigned(inner, path.parent, depth + 1)
+            elif path.suffix == ".py":
+                with contextlib.suppress(OSError, ValueError):
+                    tree = parse_python(path.read_text("utf-8"))
+                    found |= names.all_names(tree) if tree is not None else set()
     return frozenset(found)
 
 
@@ -343,7 +359,7 @@ def _is_quiet(value: ast.expr) -> bool:
         return False
     if isinstance(value.func, ast.Name):
         return value.func.id in _QUIET_CALLS or value.func.id.startswith("_nb_")
-    return isinstance(value.func, ast.Attribute) and value.func.attr == "show"
+    return isinstance(value.func, ast.Attribute) and value.func.attr in _QUIET_METHODS
 
 
 def _order(code: list[Cell]) -> list[Finding]:

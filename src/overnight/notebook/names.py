@@ -352,7 +352,7 @@ class _Flow:
             name in self._bound
             or name in _GIVEN
             or self._is_open
-            or name.startswith("_nb_")
+            or name.startswith(("_nb_", "_Nb"))
             or any(name in scope for scope in self._scopes)
         ):
             return

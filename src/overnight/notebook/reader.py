@@ -140,12 +140,12 @@ def _is_skipped(metadata: dict[str, Any]) -> bool:
 
 
 def text_of(value: object) -> str:
-    r"""A cell's text: a string or a list of strings, line ends as ``\n``, no lone surrogates."""
+    r"""A cell's text: a string or a list of strings, line ends as ``\n``, no NUL, no lone surrogates."""
     if isinstance(value, list):
         text = "".join(part for part in value if isinstance(part, str))
     else:
         text = value if isinstance(value, str) else ""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
+    text = text.replace("\0", "\ufffd").replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -14,7 +14,8 @@ from overnight.preflight import cards, lifetime, machine, mounts
 from overnight.preflight.ask import Background
 from overnight.preflight.cgroup import controller_folders, lowest_limit
 from overnight.preflight.check import Check, Json
-from overnight.preflight.interpreter import ask_interpreter, check_interpreter, job_python
+from overnight.preflight.interpreter import ask_interpreter, check_interpreter
+from overnight.preflight.python import job_python
 from overnight.preflight.torch_build import check_torch
 from overnight.redact import redact
 

@@ -7,9 +7,7 @@ instructions it was built for) or hang (a driver in trouble) without harming the
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,8 +17,8 @@ from typing import Literal
 from overnight.preflight.ask import Answer, ask
 from overnight.preflight.cards import parse_capability
 from overnight.preflight.check import Check, Json
+from overnight.preflight.python import Source
 
-Source = Literal["option", "venv", "conda", "own"]
 #: `import torch` from a cold disk was seen to take 25 s on a busy machine; a network home more.
 _TIMEOUT_S = 120.0
 #: The oldest Python in which `overnight.log` works inside the job.
@@ -122,23 +120,6 @@ class Interpreter:
     ] = "unknown"
     build: TorchBuild | None = None
     message: str = ""
-
-
-def job_python(asked: str | None, env: Mapping[str, str]) -> tuple[str, Source]:
-    """The interpreter of a job: the one asked for, the active environment's, else this one."""
-    if asked:
-        path = os.fspath(Path(asked).expanduser())
-        return shutil.which(path) or path, "option"
-    place = ("Scripts", "python.exe") if sys.platform == "win32" else ("bin", "python")
-    candidates: list[tuple[Source, str, tuple[str, ...]]] = [
-        ("venv", "VIRTUAL_ENV", place),
-        ("conda", "CONDA_PREFIX", ("python.exe",) if sys.platform == "win32" else place),
-    ]
-    for source, variable, parts in candidates:
-        folder = env.get(variable)
-        if folder and os.access(path := str(Path(folder, *parts)), os.X_OK):
-            return path, source
-    return sys.executable, "own"
 
 
 def ask_interpreter(path: str, source: Source, *, timeout_s: float = _TIMEOUT_S) -> Interpreter:

@@ -81,6 +81,8 @@ _ABORT_LINE = re.compile(
     r"\w{1,40}\(\): (?:invalid|corrupted|unaligned)|double free|corrupted |\*\*\* .{1,60} \*\*\*"
     r"|.{0,300}[Aa]ssert.{1,300} failed|Fatal Python error: "
 )
+#: A smaller peak (0.1 GiB) is no hint at memory.
+_TELLING_PEAK_KIB = 2**20 // 10
 #: Less free space than this, and a program that says nothing could probably not write any more.
 _DISK_FULL_BYTES = 64 * 1024
 # Windows ends a process with an NTSTATUS where others use a signal.
@@ -244,7 +246,7 @@ class _Diagnosis:
 
     def _with_peak(self, cause: Cause) -> Cause:
         peak = self.ending.max_rss_kib
-        if not peak or peak < 0:
+        if peak is None or peak < _TELLING_PEAK_KIB:
             return cause
         return replace(cause, fields={**cause.fields, "peak_gib": f"{peak / 2**20:.1f}"})
 

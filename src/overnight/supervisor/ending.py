@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from overnight.errors import LedgerError
 from overnight.ledger import files, index
 from overnight.ledger.paths import RunPaths, latest_dir
 from overnight.ledger.reader import Tail, read
@@ -138,6 +139,7 @@ def write_log_line(run: RunPaths, line: str) -> None:
     Raises:
         OSError: The log cannot be written (a full disk, a removed folder).
     """
+    os.makedirs(os.path.dirname(run.log), mode=0o700, exist_ok=True)
     fd = os.open(run.log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         size = os.fstat(fd).st_size
@@ -161,7 +163,8 @@ def close(run: RunPaths, pen: Pen, end: End, cause: Cause) -> None:
         write_log_line(run, line)
     if not (cause.failed or end.lost or end.stop_asked):
         point_latest(run)
-    index.end(run, state_to_json(view(run).state))
+    with contextlib.suppress(OSError):  # a full home folder: readers look at the run itself
+        index.end(run, state_to_json(view(run).state))
 
 
 def _is_closed(run: RunPaths, attempt: int) -> bool:
@@ -178,41 +181,81 @@ def point_latest(run: RunPaths) -> None:
     """Makes ``latest-<kind>`` hold a link to this run and to no other."""
     folder = latest_dir(run.root, run.kind)
     os.makedirs(folder, mode=0o700, exist_ok=True)
+    # Listed before ours is there: two runs that end at once never remove each other's.
+    others = [name for name in os.listdir(folder) if name != run.run_id]
     link = os.path.join(folder, run.run_id)
     if not os.path.lexists(link):
         try:
             os.symlink(os.path.relpath(run.dir, folder), link)
         except OSError:  # a disk without links gets a copy
             shutil.copytree(run.dir, link)
-    for name in os.listdir(folder):
+    for name in others:
         other = os.path.join(folder, name)
-        if name != run.run_id:
-            if os.path.islink(other):
-                files.discard(other)
-            else:
-                shutil.rmtree(other)
+        if os.path.isdir(other) and not os.path.islink(other):
+            shutil.rmtree(other, ignore_errors=True)
+        else:
+            files.discard(other)
 
 
 def settle(run: RunPaths) -> View:
     """Writes down the end of a run whose supervisor died before it could; gives its view.
 
-    Called by whoever looks next. A run that is not over, or that another process is settling, is
-    left as it is.
+    Called by whoever looks next. A run that is not over, that another process is settling, or
+    whose disk cannot be written is left as it is.
     """
     now = view(run)
-    if not now.unsettled or take(run) is None:
-        return now
+    if now.unsettled:
+        with contextlib.suppress(OSError):
+            if take(run) is not None:
+                _settle(run, now.attempt)
+                return view(run)
+    return now
+
+
+def _settle(run: RunPaths, attempt: int) -> None:
     ended = files.read_json(run.exit_json) or {}
     events = read(run.dir, "events").records
-    end = end_from_disk(run, now.attempt, ended, events)
-    launch = Launch.read(run) if os.path.exists(run.launch_json) else None
-    cause = cause_of(run, end, launch=launch)
-    pen = Pen(run.dir, "events", attempt=now.attempt, sync=True)
+    before = _before_restart(events)
+    if before is not None:
+        end, cause = before
+    else:
+        end = end_from_disk(run, attempt, ended, events)
+        launch = None
+        if os.path.exists(run.launch_json):
+            with contextlib.suppress(LedgerError):  # damaged: the log still tells
+                launch = Launch.read(run)
+        cause = cause_of(run, end, launch=launch)
+    pen = Pen(run.dir, "events", attempt=attempt, sync=True)
     try:
         close(run, pen, end, cause)
     finally:
         pen.close()
-    return view(run)
+
+
+def _before_restart(events: list[dict[str, Any]]) -> tuple[End, Cause] | None:
+    """The end that stands if the supervisor died while it waited to restart; None if it did not.
+
+    The attempt it was waiting for never was: the job's own end is the run's.
+    """
+    exited: dict[str, Any] = {}
+    waiting, stop_asked = 0, False
+    for record in events:
+        match record.get("_event"):
+            case "Exited":
+                exited = record
+            case "Restarting":
+                waiting, stop_asked = record.get("_attempt") or 0, False
+            case "Stopping":
+                stop_asked = True
+            case "Started" | "Resumed":
+                waiting = 0
+    if not waiting or exited.get("final", True):
+        return None
+    end = End(
+        waiting, exited.get("code"), exited.get("signal"), exited.get("ran_s"), None, stop_asked,
+        oom_kills_since(None), lost=str(exited.get("why", "")),
+    )  # fmt: skip
+    return end, Cause.from_json(exited.get("cause"))
 
 
 def end_from_disk(

@@ -12,13 +12,13 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from overnight.errors import LedgerError
 from overnight.ledger import files
 from overnight.ledger.paths import RunPaths
-from overnight.redact import is_secret_name, secret_values
+from overnight.redact import is_secret_name, redact, secret_values
 
 #: The start of the name of a variable that shapes what a job does, and so is kept.
 _KEPT_PREFIXES = (
@@ -59,6 +59,8 @@ class Launch:
     path_map: Mapping[str, str] = field(default_factory=dict)
     restart: int = 0
     stall_after_s: float | None = None
+    #: Where the root was then. A root that was moved takes the paths below it along.
+    root: str = ""
 
     def write(self, run: RunPaths) -> None:
         """Writes launch.json."""
@@ -81,7 +83,31 @@ class Launch:
             assert launch.argv
         except (AssertionError, TypeError) as error:
             raise LedgerError("run.no_launch", where=run.launch_json) from error
-        return launch
+        return launch._in(run.root)
+
+    def _in(self, root: str) -> Launch:
+        """The same with its paths below ``root``, if the root has been moved there."""
+        was = self.root
+        if not was or was == root or os.path.exists(os.path.join(was, "experiments")):
+            return self
+
+        def moved(text: str) -> str:
+            inside = text == was or text.startswith(was + os.sep)
+            return root + text[len(was) :] if inside else text
+
+        env = dict(self.env)
+        if "PYTHONPATH" in env:
+            env["PYTHONPATH"] = os.pathsep.join(map(moved, env["PYTHONPATH"].split(os.pathsep)))
+        return replace(
+            self,
+            argv=tuple(map(moved, self.argv)),
+            cwd=moved(self.cwd),
+            env=env,
+            entry=moved(self.entry),
+            notebook=moved(self.notebook),
+            path_map={name: moved(path) for name, path in self.path_map.items()},
+            root=root,
+        )
 
     def environment(self, now: Mapping[str, str]) -> dict[str, str]:
         """The environment of an attempt started from the environment ``now``.
@@ -103,12 +129,16 @@ class Launch:
 
 def kept(env: Mapping[str, str]) -> dict[str, str]:
     """The part of an environment that is kept: what shapes the job, and no secret."""
+    secrets = secret_values(env)
     return {
         name: value
         for name, value in env.items()
         if name not in _OWN
         and (name in _KEPT_NAMES or name.startswith(_KEPT_PREFIXES))
         and not is_secret_name(name)
+        # A proxy or a tracker may have its password in its address.
+        and redact(value, {}) == value
+        and not any(secret in value for secret in secrets)
     }
 
 
@@ -141,7 +171,13 @@ def sha256(path: str) -> str:
 
 
 def job_environment(
-    base: Mapping[str, str], run: RunPaths, *, attempt: int, resumed: bool, import_path: str
+    base: Mapping[str, str],
+    run: RunPaths,
+    *,
+    cwd: str,
+    attempt: int,
+    resumed: bool,
+    import_path: str,
 ) -> dict[str, str]:
     """What the job finds in its environment: the caller's, and what makes its output readable.
 
@@ -158,6 +194,8 @@ def job_environment(
         "TQDM_MININTERVAL": "5",
         **base,
         "PYTHONPATH": os.pathsep.join(path),
+        # As a shell would have it there; a resuming shell stands somewhere else.
+        "PWD": cwd,
         "OVERNIGHT_RUN_DIR": run.dir,
         "OVERNIGHT_ATTEMPT": str(attempt),
     }
@@ -181,6 +219,7 @@ def import_path(state_dir: str) -> str:
     if not os.path.exists(os.path.join(link, "__init__.py")):
         os.makedirs(folder, mode=0o700, exist_ok=True)
         aside = f"{link}.{os.getpid()}"
+        files.discard(aside)
         if sys.platform == "win32":  # links need a privilege there
             import shutil
 

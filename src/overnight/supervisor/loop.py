@@ -43,6 +43,7 @@ _TERM_GRACE_S = 15.0
 DEFAULT_GRACE_S = 30.0
 #: What a job left behind gets SIGTERM, and SIGKILL after this long.
 _LEFTOVERS_GRACE_S = 3.0
+_LOOK_AGAIN_S = 0.05
 
 
 @dataclass(slots=True)
@@ -55,25 +56,38 @@ class _Stop:
     step: int = 0
     next_at: float = 0.0
 
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> _Stop:
+        """The stop that a request, or its event, asks for."""
+        grace = said.get("grace_s")
+        return cls(
+            by=str(said.get("by", "")),
+            now=said.get("now") is True,
+            grace_s=float(grace) if isinstance(grace, (int, float)) else DEFAULT_GRACE_S,
+        )
+
 
 class Supervisor:
     """One run's supervisor, from the claim to the last line."""
 
-    def __init__(self, run: RunPaths, generation: int) -> None:
+    def __init__(self, run: RunPaths, generation: int, *, umask: int) -> None:
         self.run = run
         self.generation = generation
+        #: The mask of whoever asked, for the job; our own keeps the run private.
+        self.umask = umask
         self.launch = Launch.read(run)
         self.attempt = view(run).attempt
         self.pen = Pen(run.dir, "events", attempt=self.attempt, sync=True)
         self.kept: keeper.Kept | None = None
         self.stop: _Stop | None = None
-        self.failures: list[Mapping[str, Any]] = []
         self.watch = Watch(run, self.launch)
         #: When the first attempt of this run started: what is newer in its folder is its work.
         self.started_us = view(run).started_us or time.time_ns() // 1000
         #: The machine is being shut down: what ends now is not started again.
         self.terminating = False
         self._pending: list[dict[str, Any]] = []
+        #: Requests whose event is on its way to the disk.
+        self._answered: set[str] = set()
         self._lease_at = 0.0
         self._describer: int | None = None
         self._wake_read, self._wake_write = os.pipe()
@@ -94,12 +108,17 @@ class Supervisor:
 
     def start(self, *, resumed: bool) -> None:
         """Starts an attempt. Raises OSError if the program cannot be run."""
+        try:
+            path = import_path(state_dir())
+        except OSError:  # a home folder that is full or read-only
+            path = import_path(self.run.dir)
         env = job_environment(
             os.environ,
             self.run,
+            cwd=self.launch.cwd,
             attempt=self.attempt,
             resumed=resumed,
-            import_path=import_path(state_dir()),
+            import_path=path,
         )
         self.pen.attempt = self.attempt
         begin = keeper.Start(
@@ -108,6 +127,7 @@ class Supervisor:
             env=env,
             log=self.run.log,
             attempt=self.attempt,
+            umask=self.umask,
         )
         log_bytes = self.log_size()
         self.kept = keeper.keep(self.run, begin)
@@ -136,21 +156,37 @@ class Supervisor:
         assert kept_keeper is not None
         assert job is not None
         self.kept = keeper.Kept(kept_keeper, job)
+        self.stop = self.stop_under_way()
         self.note("Adopted", generation=self.generation, job_pid=job.pid)
         self.watch.resume(self.kept, self.attempt)
 
+    def stop_under_way(self) -> _Stop | None:
+        """The stop that the supervisor before this one had begun."""
+        found = None
+        for record in read(self.run.dir, "events").records:
+            if record.get("_event") == "Stopping" and record.get("_attempt") == self.attempt:
+                asked = _Stop.from_json(record)
+                # The first signal is out: a second one might end the saving.
+                found = replace(asked, step=1, next_at=time.monotonic() + asked.grace_s)
+        return found
+
     def resume(self) -> None:
         """Begins another attempt because a person asked for it. Raises OSError."""
+        # First what a full disk refuses, so that a refusal leaves everything as it was.
+        with contextlib.suppress(OSError):
+            index.reopen(self.run)
+        ending.write_log_line(self.run, f"[RESUME] attempt {self.attempt + 2}")
         self.attempt += 1
         self.pen.attempt = self.attempt
         self.clear_requests()
-        self.note("Resumed")
-        index.reopen(self.run)
-        ending.write_log_line(self.run, f"[RESUME] attempt {self.attempt + 1}")
+        first = (files.read_json(self.run.run_json) or {}).get("entry_sha256")
+        same = first == (self.launch.notebook_sha256 or self.launch.entry_sha256)
+        self.note("Resumed", code="kept" if same else "current")
         try:
             self.start(resumed=True)
         except OSError:
-            self.write_lost_attempt()
+            with contextlib.suppress(OSError):  # the next reader says that it is lost
+                self.write_lost_attempt()
             raise
 
     def write_lost_attempt(self) -> None:
@@ -183,7 +219,7 @@ class Supervisor:
         """The duties, in order, until the keeper is gone and with it the job."""
         assert self.kept is not None
         begun = time.monotonic()
-        with self._pidfd(self.kept.keeper) as pidfd:
+        with self._pidfd(self.kept.keeper) as keeper_fd, self._pidfd(self.kept.job) as job_fd:
             while not self.is_over():
                 self.write_pending()
                 self.answer_requests()
@@ -193,14 +229,17 @@ class Supervisor:
                 if change is not None:
                     self.note(change, silent_s=round(self.watch.quiet_s, 1))
                 brisk = time.monotonic() - begun < _BRISK_FOR_S
-                self.sleep(_BRISK_TICK_S if brisk else _TICK_S, pidfd)
+                keeper_lives = self.kept.keeper.look() == ALIVE
+                tick_s = _BRISK_TICK_S if brisk else _TICK_S
+                self.sleep(tick_s, keeper_fd if keeper_lives else job_fd)
         self.watch.look()
 
     def is_over(self) -> bool:
         """Whether the attempt has ended. A job that lost its keeper is waited for by us."""
         assert self.kept is not None
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.kept.keeper.pid, os.WNOHANG)
+        self._reap({self.kept.keeper.pid})
+        if self._describer is not None and self._reap({self._describer}):
+            self._describer = None
         if self.kept.keeper.look() == ALIVE:
             return False
         ended = files.read_json(self.run.exit_json) or {}
@@ -240,15 +279,23 @@ class Supervisor:
         """The next attempt, or None if this was the last one."""
         if end.stop_asked or self.terminating or not (cause.failed or end.lost):
             return None
-        self.failures.append(cause.to_json())
-        follows = decide(
-            self.launch.restart, self.failures, code_changed=bool(self.launch.changed())
-        )
+        failures = [*self.failures(), cause.to_json()]
+        follows = decide(self.launch.restart, failures, code_changed=bool(self.launch.changed()))
         if isinstance(follows, Restart):
             return follows
         if self.launch.restart:
             self.note("RestartRefused", why=follows)
         return None
+
+    def failures(self) -> list[Mapping[str, Any]]:
+        """The causes of the attempts that failed since a person last asked for one."""
+        found: list[Mapping[str, Any]] = []
+        for record in read(self.run.dir, "events").records:
+            if record.get("_event") == "Resumed":
+                found = []
+            elif record.get("_event") == "Exited" and record.get("outcome") in ("failed", "lost"):
+                found.append(record.get("cause") or {})
+        return found
 
     def wait_for_restart(self, again: Restart) -> bool:
         """Waits out the backoff and starts the next attempt; False if the run ended instead."""
@@ -325,17 +372,15 @@ class Supervisor:
         for path in self.requests():
             said = files.read_json(path) or {}
             if said.get("verb") == "stop":
-                grace = said.get("grace_s")
-                asked = _Stop(
-                    by=str(said.get("by", "")),
-                    now=said.get("now") is True,
-                    grace_s=float(grace) if isinstance(grace, (int, float)) else DEFAULT_GRACE_S,
-                )
-                self.note("Stopping", by=asked.by, now=asked.now)
-                if self.stop is None or asked.now:
-                    self.stop = asked
+                asked = _Stop.from_json(said)
+                if path not in self._answered:
+                    self._answered.add(path)
+                    self.note("Stopping", by=asked.by, now=asked.now, grace_s=asked.grace_s)
+                    if self.stop is None or asked.now:
+                        self.stop = asked
             if not self._pending:
-                files.discard(path)
+                with contextlib.suppress(OSError):  # a disk gone read-only
+                    files.discard(path)
 
     def requests(self) -> list[str]:
         """The requests that wait, oldest first."""
@@ -362,6 +407,7 @@ class Supervisor:
             stop.step, stop.next_at = 2, now + 0.2
         elif stop.step == 0:
             process.send_group(job, signal.SIGINT)
+            process.send_group(job, signal.SIGCONT)  # a suspended one would not hear of it
             stop.step, stop.next_at = 1, now + stop.grace_s
         else:
             process.send_group(job, signal.SIGTERM)
@@ -378,19 +424,11 @@ class Supervisor:
 
     def end_leftovers(self) -> None:
         """Ends what is left of the job after its end, wherever it has gone."""
-        kill_at = time.monotonic() + _LEFTOVERS_GRACE_S
-        told: set[int] = set()
-        while True:
-            left = process.of_run(self.run.dir, {os.getpid()}) - self.own_children()
-            late = time.monotonic() > kill_at
-            if not left:
-                return
-            for pid in left if late else left - told:
-                with contextlib.suppress(PermissionError):
-                    process.send(pid, signal.SIGKILL if late else signal.SIGTERM)
-            told |= left
-            self._reap(left)
-            self.sleep(0.05, None)
+
+        def left() -> set[int]:
+            return process.of_run(self.run.dir, {os.getpid()}) - self.own_children()
+
+        process.end_all(left, _LEFTOVERS_GRACE_S, lambda: self.sleep(_LOOK_AGAIN_S, None))
 
     def describe_machine(self) -> None:
         """Asks what takes long, in a child: the job runs already and nobody waits for it."""
@@ -405,10 +443,13 @@ class Supervisor:
         pids = self.watch.own_children()
         return pids if self._describer is None else pids | {self._describer}
 
-    def _reap(self, pids: set[int]) -> None:
+    def _reap(self, pids: set[int]) -> bool:
+        """Waits for those that have ended; whether any had."""
+        found = False
         for pid in pids:
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
+                found |= os.waitpid(pid, os.WNOHANG)[0] != 0
+        return found
 
     def sleep(self, seconds: float, pidfd: int | None) -> None:
         """Sleeps until a signal, a request, the keeper's end, or the time is over."""
@@ -447,12 +488,15 @@ def main(argv: list[str]) -> int:
     os.set_inheritable(ready_fd, False)
     process.set_name("ov-supervisor")
     process.become_subreaper()
-    os.umask(0o077)
+    process.close_all_but(ready_fd)
+    umask = os.umask(0o077)
+    os.chdir("/")  # a folder that somebody may want to unmount
     run = RunPaths(run_dir)
     generation = take(run, force=verb == "resume")
     if generation is None:
         return _answer(ready_fd, {"started": False, "why": "taken"})
-    supervisor = Supervisor(run, generation)
+    unlisted = ""
+    supervisor = Supervisor(run, generation, umask=umask)
     try:
         if verb == "adopt":
             supervisor.adopt()
@@ -461,15 +505,30 @@ def main(argv: list[str]) -> int:
         else:
             supervisor.note("Queued", host=here()[3])
             supervisor.start(resumed=False)
+            unlisted = _list(run)
     except OSError as error:
         said = {"started": False, "errno": error.errno, "file": str(error.filename or "")}
         return _answer(ready_fd, said)
     assert supervisor.kept is not None
-    _answer(ready_fd, {"started": True, "job_pid": supervisor.kept.job.pid})
+    job_pid = supervisor.kept.job.pid
+    _answer(ready_fd, {"started": True, "job_pid": job_pid, "unlisted": unlisted})
     # The terminal has its answer; from here on nothing holds on to it.
     supervisor.serve()
     newest, _ = holder(run)
     return 0 if newest == generation else 1
+
+
+def _list(run: RunPaths) -> str:
+    """Adds the run to the user's index; why it could not be done, or an empty string.
+
+    Only now: what never ran is no run. And by us: whoever asked may be gone.
+    """
+    said = files.read_json(run.run_json) or {}
+    try:
+        index.add(run, name=str(said.get("name")), created_us=int(said.get("created_us") or 0))
+    except OSError as error:
+        return os.strerror(error.errno or 0)
+    return ""
 
 
 def _answer(fd: int, said: Mapping[str, Any]) -> int:

@@ -44,6 +44,7 @@ class StallWatch:
     """
 
     def __init__(self, *, stall_after_s: float = DEFAULT_STALL_AFTER_S) -> None:
+        assert stall_after_s > 0
         self._stall_after_s = stall_after_s
         self._mean_s = min(_MEAN_S, stall_after_s / 20)
         self._looked_s: float | None = None

@@ -18,7 +18,7 @@ from overnight.ledger.writer import Pen
 from overnight.supervisor.keeper import Kept
 from overnight.supervisor.launch import Launch
 from overnight.supervisor.process_tree import TICKS_PER_S
-from overnight.supervisor.progress import Progress
+from overnight.supervisor.progress import Progress, hints_in
 from overnight.supervisor.stall import DEFAULT_STALL_AFTER_S, StallWatch
 from overnight.supervisor.system import Sampler
 
@@ -28,6 +28,8 @@ _SAMPLE_EVERY_S = 5.0
 _RECORD_EVERY_S = 10.0
 #: A log that grew by more than this between two looks is read from its end.
 _LOG_BYTES = 1024 * 1024
+#: Enough of a script to see how many epochs it asks for.
+_SOURCE_BYTES = 256 * 1024
 
 
 class Watch:
@@ -79,7 +81,12 @@ class Watch:
                 self._log_at = offset
 
     def _hints(self) -> list[str]:
-        return [*self._launch.argv, *(f"{k}={v}" for k, v in self._launch.overrides.items())]
+        """What names the number of epochs, the most trusted last: code, options, overrides."""
+        source = ""
+        with contextlib.suppress(OSError), open(self._launch.entry, "rb") as file:
+            source = file.read(_SOURCE_BYTES).decode("utf-8", "replace")
+        overrides = (f"{key}={value}" for key, value in self._launch.overrides.items())
+        return [*hints_in(source), *self._launch.argv, *overrides]
 
     def elapsed_s(self) -> float:
         """Seconds since the job of this attempt started, whoever started it."""

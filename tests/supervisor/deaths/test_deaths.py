@@ -307,10 +307,10 @@ def test_memory_refused_under_a_limit(die: Any, expect: Any) -> None:
 
 @linux
 def test_killed_by_the_kernel_for_memory(die: Any, expect: Any, memory_cgroup: Any) -> None:
-    death = die(_EATER, before=f"echo $$ > {memory_cgroup(64 << 20)}/cgroup.procs")
+    death = die(_EATER, before=f"echo $$ > {memory_cgroup(200 << 20)}/cgroup.procs")
     assert death.ending.signal == signal.SIGKILL
     cause = expect(death, "host_oom", "oom_kill +1 (cgroup)")
-    assert cause.fields["peak_gib"] == "0.1"
+    assert cause.fields["peak_gib"] == "0.2"
 
 
 @linux
@@ -484,9 +484,10 @@ def test_cpu_time_used_up(die: Any, expect: Any) -> None:
 
 
 def test_killed_by_a_stranger(die: Any, expect: Any) -> None:
-    death = die(_SLEEPER, when="epoch", then=lambda process: process.kill())
+    job = "block = bytearray(300 << 20)\n" + _SLEEPER
+    death = die(job, when="epoch", then=lambda process: process.kill())
     cause = expect(death, "signal_kill", name="SIGKILL")
-    assert "peak_gib" in cause.fields
+    assert cause.fields["peak_gib"] == "0.3"
 
 
 def test_terminated_by_a_stranger(die: Any, expect: Any) -> None:

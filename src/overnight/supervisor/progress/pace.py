@@ -22,11 +22,11 @@ _RECENT_UNITS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class UnitCost:
-    """Seconds per unit: the quartiles, the hull of mean and median, and how it was learnt.
+    """Seconds per unit, as a range.
 
     Attributes:
         low: A unit is unlikely to be cheaper on average, in seconds.
-        mid: The weighted median, in seconds.
+        mid: The usual cost, in seconds.
         high: A unit is unlikely to be dearer on average, in seconds.
         gap_s: The usual time between two sightings; silence up to this is no news.
     """
@@ -38,11 +38,17 @@ class UnitCost:
 
 
 class Pace:
-    """The recent cost of a unit, from growing counts and the times they were seen at."""
+    """The recent cost of a unit, from growing counts and the times they were seen at.
 
-    __slots__ = ("_last", "_segments")
+    Args:
+        alike: Each unit holds all that recurs, as an epoch holds its validation. Then the quartiles
+            tell how units differ; else (steps, between which an evaluation may fall) only means do.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_alike", "_last", "_segments")
+
+    def __init__(self, *, alike: bool = False) -> None:
+        self._alike = alike
         self._segments: list[tuple[float, float]] = []
         self._last: tuple[float, float] | None = None
 
@@ -100,6 +106,7 @@ class Pace:
         segments = self._segments
         if not segments:
             return None
+        gaps = sorted(seconds for seconds, _ in segments)
         rest = sum(units for _, units in segments[1:])
         if rest >= segments[0][1] * _ENOUGH_WITHOUT_FIRST:
             segments = segments[1:]  # the first holds the start: compilation, caches, downloads
@@ -114,14 +121,20 @@ class Pace:
         weight = sum(units for _, units in recent)
         mean = sum(each * units for each, units in recent) / weight
         median = _quantile(recent, 0.5 * weight)
-        gaps = sorted(seconds for seconds, _ in segments)
+        low, high = min(mean, median), max(mean, median)
+        if self._alike:
+            low = min(low, _quantile(recent, 0.25 * weight))
+            high = max(high, _quantile(recent, 0.75 * weight))
+        else:
+            longer = sum(seconds for seconds, _ in segments) / sum(units for _, units in segments)
+            low, high = min(low, longer), max(high, longer)
         # A quarter for a single segment, 10 % for a couple of dozen: what such runs were seen to
         # wander by. The quartiles alone would promise more than a few epochs can tell.
         slack = 0.05 + 0.25 / sqrt(len(recent))
         return UnitCost(
-            low=min(_quantile(recent, 0.25 * weight), mean, median) * (1 - slack),
-            mid=median,
-            high=max(_quantile(recent, 0.75 * weight), mean, median) * (1 + slack),
+            low=low * (1 - slack),
+            mid=median if self._alike else mean,
+            high=high * (1 + slack),
             gap_s=gaps[3 * (len(gaps) - 1) // 4],
         )
 
@@ -143,9 +156,9 @@ class Pace:
         return {"segments": [list(each) for each in self._segments], "last": self._last}
 
     @classmethod
-    def load(cls, data: object) -> Pace:
+    def load(cls, data: object, *, alike: bool = False) -> Pace:
         """The pace ``dump`` described; what cannot be read is left out."""
-        pace = cls()
+        pace = cls(alike=alike)
         if not isinstance(data, Mapping):
             return pace
         pace._last = number_pair(data.get("last"))
