@@ -1,3 +1,5 @@
+"""JSON, widths, spans and moments."""
+
 from __future__ import annotations
 
 import io
@@ -21,7 +23,15 @@ def english(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("text", "columns"),
-    [("", 0), ("abc", 3), ("학습", 4), ("학습", 4), ("e\u0301", 1), ("🚀", 2), ("a\u200bb", 2)],
+    [
+        ("", 0),
+        ("abc", 3),
+        ("학습", 4),
+        ("\u1112\u1161\u11a8", 2),
+        ("e\u0301", 1),
+        ("🚀", 2),
+        ("a\u200bb", 2),
+    ],
 )
 def test_cells_count_the_columns_of_a_terminal(text: str, columns: int) -> None:
     assert output.cells(text) == columns
@@ -63,7 +73,8 @@ def test_a_table_never_is_wider_than_the_terminal(rows: list[list[str]]) -> None
 
 def test_columns_of_a_table_stand_below_each_other_whatever_the_script() -> None:
     lines = output.table(["실행", "LAST"], [["학습_1", "x"], ["train", "y"]], width=None)
-    assert [output.cells(line[: line.index(mark)]) for line, mark in zip(lines, "LXY".replace("X", "x").replace("Y", "y"), strict=True)] == [8, 8, 8]
+    before = [line[: line.index(mark)] for line, mark in zip(lines, "Lxy", strict=True)]
+    assert [output.cells(text) for text in before] == [8, 8, 8]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +94,7 @@ def test_columns_of_a_table_stand_below_each_other_whatever_the_script() -> None
 def test_spans_in_both_languages(
     seconds: float, english_: str, korean: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert output.span(seconds) == english_.replace("1 d", "1 d")
+    assert output.span(seconds) == english_
     monkeypatch.setenv("OVERNIGHT_LANG", "ko")
     assert output.span(seconds) == korean
 
@@ -157,9 +168,10 @@ def test_durations_are_read(text: str, seconds: float) -> None:
 @given(st.text())
 def test_any_duration_is_read_or_refused(text: str) -> None:
     try:
-        assert 0 < output.parse_span(text, "--timeout") < math.inf
-    except UserError as error:
-        assert error.fix
+        seconds = output.parse_span(text, "--timeout")
+    except UserError:
+        return
+    assert 0 < seconds < math.inf
 
 
 @pytest.mark.parametrize("text", ["", "0", "-5m", "five", "1y", "1e9", "١m", "nan", "inf"])

@@ -33,6 +33,8 @@ if sys.platform != "linux":
 
 #: Two busy cores; a condition that holds is seen at once all the same.
 PATIENCE_S = 60.0
+#: What a test leaves running has this long to go by itself.
+_TIDY_S = 20.0
 
 
 class Workplace:
@@ -164,7 +166,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workp
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(place.state))
     yield place
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + _TIDY_S
     while (left := place.processes()) and time.monotonic() < until:
         time.sleep(0.02)
     for pid in left:

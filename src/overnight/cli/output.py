@@ -244,7 +244,7 @@ def span(seconds: float) -> str:
     if whole < _HOUR:
         minutes, rest = divmod(whole, _MINUTE)
         return say("time.minutes_seconds" if rest else "time.minutes", m=minutes, s=rest)
-    if whole < _DAY:
+    if whole < _DAY - _MINUTE / 2:
         hours, rest = divmod(round(whole / _MINUTE), 60)
         return say("time.hours_minutes" if rest else "time.hours", h=hours, m=rest)
     days, rest = divmod(round(whole / _HOUR), 24)

@@ -72,10 +72,13 @@ class _Row:
         self.redrawn = True
 
     def back(self, count: int) -> None:
-        text = "".join(self.parts)
-        self.parts = [text[: max(0, len(text) - count)]]
-        self.chars = len(self.parts[0])
         self.redrawn = True
+        for number in range(len(self.parts) - 1, -1, -1):
+            part = self.parts[number]
+            if count > 0 and not part.startswith("\x1b"):
+                self.parts[number] = part[: max(0, len(part) - count)]
+                self.chars -= min(count, len(part))
+                count -= len(part)
 
     @property
     def text(self) -> str:
@@ -141,6 +144,8 @@ class Screen:
         self._at += count
         while len(self._rows) <= self._at:
             self._rows.append(_Row())
+        row = self._rows[self._at]
+        row.return_pending = bool(row.parts)
 
     def _settled(self, depth: int) -> Iterator[str]:
         """Hands out the rows that lie above all that may still be reached."""

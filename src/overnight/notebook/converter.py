@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from overnight.notebook.magics import Gathered, plain_python, to_python
 from overnight.notebook.places import walk
 from overnight.notebook.reader import Cell, Notebook, read
 from overnight.notebook.script import assemble, body
+from overnight.redact import redact
 
 #: Something in the notebook may draw: open figures are looked for at the end of its cells.
 _DRAWS = re.compile(r"matplotlib|pylab|seaborn|fastai|plotly|\.plot\b|\.hist\(|\bplot_\w+\(")
@@ -100,8 +101,11 @@ class _Converter:
             findings.append(Finding("blocks", 0, 0, "notebook.no_code"))
         return Conversion(
             source=source,
-            findings=tuple(_sorted(findings)),
-            installs=tuple(gathered.installs),
+            findings=tuple(_sorted(self._quotable(finding) for finding in findings)),
+            installs=tuple(
+                replace(item, requirement=redact(item.requirement, self._env))
+                for item in gathered.installs
+            ),
             overrides_diff=diff,
             kernel=notebook.kernel,
             imports=tuple(self._imports(code, gathered)),
@@ -109,6 +113,11 @@ class _Converter:
             mapped=literals.mapped,
             num_cells=len(code),
         )
+
+    def _quotable(self, finding: Finding) -> Finding:
+        """A finding without secrets in what it quotes of the notebook."""
+        fields = {name: redact(value, self._env) for name, value in finding.fields.items()}
+        return replace(finding, fields=fields)
 
     def _cells(
         self, notebook: Notebook, overrides: Mapping[str, str]
@@ -375,6 +384,6 @@ def _order(code: list[Cell]) -> list[Finding]:
     return []
 
 
-def _sorted(findings: list[Finding]) -> list[Finding]:
+def _sorted(findings: Iterable[Finding]) -> list[Finding]:
     rank = {"blocks": 0, "warns": 1, "notes": 2}
     return sorted(findings, key=lambda f: (rank[f.level], f.cell, f.line, f.key))

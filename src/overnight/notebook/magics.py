@@ -31,7 +31,6 @@ from overnight.notebook.lines import (
     statement_lines,
 )
 from overnight.notebook.shell import block, python_text, quoted, segments, words
-from overnight.redact import redact
 
 #: They change how a notebook looks or is edited: nothing is lost without them.
 _COSMETIC = frozenset({
@@ -250,7 +249,7 @@ class _Cell:
 
     def _unknown(self, text: str, number: int) -> str:
         shown = text.split("\n")[0][:60]
-        self._gathered.add("warns", self._cell, number, "magic_unknown", magic=_safe(shown))
+        self._gathered.add("warns", self._cell, number, "magic_unknown", magic=shown)
         return _comment(text)
 
     def _shell(self, command: str, number: int, *, conditional: bool) -> str:
@@ -282,7 +281,7 @@ class _Cell:
         self._gathered.runs_command(self._cell, number)
         first = words(command)[:2]
         if first[:1] == ["cd"] and len(segments(command)) == 1:
-            self._gathered.add("notes", self._cell, number, "cd_in_shell", command=_safe(command))
+            self._gathered.add("notes", self._cell, number, "cd_in_shell", command=command)
 
     def _install(self, part: str, number: int, *, conditional: bool) -> bool:
         found = install_line(part)
@@ -383,7 +382,7 @@ class _Cell:
         if found[0].endswith(".ipynb"):
             if self._gathered.include(found[0], self._cell, number):
                 return "_nb_include(" + quoted(found[0]) + ")"
-            self._gathered.add("blocks", self._cell, number, "run_missing", file=_safe(found[0]))
+            self._gathered.add("blocks", self._cell, number, "run_missing", file=found[0])
             return _comment(text)
         shares = "-i" in flags.split()
         arguments = rest[len(rest.split(None, 1)[0]) :].strip()
@@ -520,8 +519,3 @@ def _unquoted(text: str) -> str:
     if len(text) > 1 and text[0] in "\"'" and text[-1] == text[0]:
         return text[1:-1]
     return text
-
-
-def _safe(text: str) -> str:
-    """Text of the notebook as a finding may quote it."""
-    return redact(text)

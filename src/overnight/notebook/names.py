@@ -39,6 +39,7 @@ def check(
     for number, tree in cells:
         for found in _all_bindings(tree):
             flow.bound_anywhere.setdefault(found, number)
+        flow.declare(tree)
     for trees in included.values():
         for tree in trees:
             for found in _all_bindings(tree):
@@ -139,6 +140,12 @@ class _Flow:
         self._scopes: list[set[str]] = []
         self._depth = 0
 
+    def declare(self, tree: ast.Module) -> None:
+        """Names that functions may bind at any time: they say ``global``."""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Global):
+                self._bound.update(node.names)
+
     # -- statements ---------------------------------------------------------------------------
 
     def body(self, statements: Sequence[ast.stmt], *, sure: bool) -> None:
@@ -227,6 +234,8 @@ class _Flow:
         for part in ast.walk(node):
             if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
                 self._use(part, sure=sure)
+            elif isinstance(part, ast.Call):
+                self._call(part, sure=sure)
         for part in ast.walk(node):
             self._bind(_binds(part))
 

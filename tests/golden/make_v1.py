@@ -1,0 +1,301 @@
+"""Makes the golden ledger of version 1: ``python tests/golden/make_v1.py FOLDER``.
+
+A folder per run with every file and every kind of record of docs/ledger-format.md, written by this
+version's own pens under a clock that stands still between records. What the pens would not do by
+themselves (die in the middle of a line) is done to their files. ``tests/golden/v1`` is the result;
+it is never made again once version 2 exists, only read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from overnight.ledger import files, index
+from overnight.ledger.identity import Identity
+from overnight.ledger.paths import RunPaths
+from overnight.ledger.writer import Pen
+from overnight.testing.faults import FakeClock
+
+#: 2026-01-01 09:00:00 UTC.
+NINE_S = 1_767_258_000.0
+HOST = "golden-host"
+ROOT = "/home/kim/digits"
+DATE = "20260101"
+
+
+def identity(pid: int, *, boot: str = "b007") -> Identity:
+    """A process of a machine that no test runs on."""
+    return Identity("601de2", boot, "pid:[4026531836]", pid, pid * 100, HOST)
+
+
+class Maker:
+    """One run's folder, ``FOLDER/<run_id>``, as it would lie in its root."""
+
+    def __init__(self, folder: Path, name: str, clock: FakeClock) -> None:
+        self.run = RunPaths(str(folder / f"{name}_{DATE}_0900"))
+        self.place = RunPaths(f"{ROOT}/experiments/run/{DATE}/{self.run.run_id}")
+        self.name, self.clock = name, clock
+        for part in ("", "code", "control", "claims", "media", "ckpt"):
+            Path(self.run.at(part)).mkdir(parents=True)
+        (Path(self.run.code) / "train.py").write_text("print('training')\n")
+
+    def small(self, path: str, **value: Any) -> None:
+        files.replace(path, files.to_json(value), sync=False)
+
+    def pen(self, stem: str, attempt: int = 0, **options: Any) -> Pen:
+        return Pen(self.run.dir, stem, attempt=attempt, **options)
+
+    def asked(self) -> None:
+        """What stands there before anything starts."""
+        sha256 = hashlib.sha256(Path(self.run.code, "train.py").read_bytes()).hexdigest()
+        self.small(
+            self.run.run_json,
+            schema_version=1,
+            run_id=self.run.run_id,
+            name=self.name,
+            kind="run",
+            argv=["python", "train.py", "--epochs", "3", "--hf-token", "[hidden]"],
+            cwd=ROOT,
+            root=ROOT,
+            parent=None,
+            target="train.py",
+            git_commit="0123456789abcdef0123456789abcdef01234567",
+            entry_sha256=sha256,
+            python="/usr/bin/python3",
+            platform="linux",
+            host=HOST,
+            cpu_count=8,
+            created_us=self.clock.time_ns() // 1000,
+            labels=["baseline", "기준선"],
+            supervised=True,
+            overnight_version="0.1.0",
+            log=self.place.log,
+        )
+        self.small(
+            self.run.launch_json,
+            argv=["python", "train.py", "--epochs", "3", "--hf-token", "${HF_TOKEN}"],
+            cwd=ROOT,
+            env={"LANG": "ko_KR.UTF-8", "PATH": "/usr/bin"},
+            env_names=["HF_TOKEN"],
+            entry=f"{ROOT}/train.py",
+            entry_sha256=sha256,
+            restart=1,
+            stall_after_s=None,
+            root=ROOT,
+        )
+        Path(self.run.config_yaml).write_text('target: "train.py"\nenv: {"HF_TOKEN": "${HF_TOKEN}"}\n')
+        gpus = ["NVIDIA H200, 143771 MiB, 570.86, 9.0"]
+        self.small(self.run.machine_json, git_dirty=True, gpus=gpus, cpu="golden", cpu_count=8)
+
+    def attended(self, *, supervisor: int = 100, keeper: int = 101, job: int = 102,
+                 attempt: int = 0, generation: int = 0, boot: str = "b007") -> None:  # fmt: skip
+        """Who looks after it."""
+        mine = identity(supervisor, boot=boot).to_json()
+        files.replace(self.run.at("claims", f"supervisor.{generation}"), files.to_json(mine))
+        self.small(
+            self.run.lease, generation=generation, supervisor=mine,
+            renewed_us=self.clock.time_ns() // 1000,
+        )  # fmt: skip
+        self.small(
+            self.run.keeper_json, attempt=attempt, keeper=identity(keeper, boot=boot).to_json(),
+            job=identity(job, boot=boot).to_json(),
+        )  # fmt: skip
+        files.replace(
+            self.run.at("claims", f"job.{attempt}"), files.to_json(identity(job).to_json())
+        )
+
+    def events(self, *records: dict[str, Any], attempt: int = 0) -> None:
+        pen = self.pen("events", attempt)
+        for record in records:
+            pen.append(record)
+        pen.close()
+
+    def ended(self, attempt: int, code: int | None, signal: int | None, ran_s: float) -> None:
+        self.small(
+            self.run.exit_json, attempt=attempt, code=code, signal=signal, ran_s=ran_s,
+            ended_us=self.clock.time_ns() // 1000, max_rss_mib=812.5,
+        )  # fmt: skip
+
+
+def exited(code: int | None, signal: int | None, outcome: str, cause: dict[str, Any] | None = None,
+           *, final: bool = True, **more: Any) -> dict[str, Any]:  # fmt: skip
+    """The ``Exited`` event."""
+    return {
+        "_event": "Exited", "code": code, "signal": signal, "known": (code, signal) != (None, None),
+        "ran_s": 41.25, "max_rss_mib": 812.5, "cause": cause, "outcome": outcome, "final": final,
+        **more,
+    }  # fmt: skip
+
+
+STARTED = {"_event": "Started", "job_pid": 102, "keeper_pid": 101, "resumed": False}
+QUEUED = {"_event": "Queued", "host": HOST}
+
+
+def resumed(folder: Path, clock: FakeClock) -> None:
+    """Killed in its first attempt, resumed, taken over, finished: nearly everything happens to it."""
+    maker = Maker(folder, "digits", clock)
+    maker.asked()
+    maker.attended()
+    maker.events(QUEUED, STARTED, {"_event": "Stalled", "silent_s": 640.5}, {"_event": "Recovered"})
+
+    job = maker.pen("job")
+    job.append({"_event": "Configured", "epochs": 3, "lr": 0.0003})
+    job.append({"_event": "DatasetUsed", "name": "digits", "num_examples": 1797})
+    job.append({"_event": "PhaseStarted", "phase": "train"})
+    job.append({"_event": "Progress", "done": 1, "total": 3, "unit": "epoch"})
+    job.append({"_event": "CheckpointSaved", "path": "ckpt/1.pt", "step": 2})
+    job.append({"_event": "NewBest", "metric": "accuracy", "value": 0.9})
+    job.close()
+
+    metrics = maker.pen("metrics", segment_bytes=400)
+    for step in range(6):
+        metrics.append({"_kind": "step", "step": step, "loss": 1.0 / (step + 1), "lr": 0.0003})
+    metrics.append({"_kind": "epoch", "epoch": 0, "accuracy": 0.9, "train_loss": float("nan")})
+    metrics.append({"_kind": "step", "fold": 1, "step": 0, "loss": float("inf"), "정확도": 0.5})
+    metrics.append({"_kind": "step", "stage": "tune", "trial": 4, "step": 0, "loss": float("-inf")})
+    metrics.append({"_kind": "step", "loss": 7, "flag": True})
+    metrics.close()
+    other = maker.pen("metrics.p104")
+    other.append({"_kind": "step", "step": 0, "worker_s": 0.25})
+    other.close()
+    # Killed in the middle of a line; and a line that somebody else's program has written.
+    newest = sorted(Path(maker.run.dir).glob("metrics.0*.jsonl"))[-1]
+    with newest.open("ab") as file:
+        file.write(b'not ours\n\n{"_seq":10,"_t":17672580')
+    maker.ended(0, None, 9, 41.25)
+    cause = {"kind": "host_oom", "evidence": "oom_kill 1", "fields": {}}
+    maker.events(
+        exited(None, 9, "failed", cause, final=False),
+        {"_event": "Restarting", "in_s": 5.0, "restarts_left": 0},
+    )
+
+    clock.advance(60)
+    maker.attended(supervisor=200, keeper=201, job=202, attempt=1, generation=1)
+    maker.events(
+        {**STARTED, "job_pid": 202, "keeper_pid": 201, "resumed": True},
+        {"_event": "Adopted", "generation": 1, "job_pid": 202},
+        attempt=1,
+    )
+    metrics = maker.pen("metrics", attempt=1, segment_bytes=4000)
+    for step in range(3, 8):
+        metrics.append({"_kind": "step", "step": step, "loss": 0.5 / (step + 1), "lr": 0.0001})
+    metrics.append({"_kind": "epoch", "epoch": 0, "accuracy": 0.93, "train_loss": 0.25})
+    metrics.append({"_kind": "epoch", "epoch": 1, "accuracy": 0.95, "train_loss": 0.125})
+    metrics.append({"_kind": "summary", "accuracy": 0.95, "text": "left out of a row"})
+    metrics.close()
+    # Its last newline never reached the disk: whole all the same.
+    newest = sorted(Path(maker.run.dir).glob("metrics.0*.jsonl"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-1])
+    job = maker.pen("job", attempt=1)
+    for name in ("EarlyStopped", "StopHonoured"):
+        job.append({"_event": name, "step": 7})
+    job.append({"_event": "ModelSaved", "path": "model"})
+    job.append({"_event": "ArtifactSaved", "path": "submission.csv"})
+    job.close()
+    (Path(maker.run.media) / "curve_000000.png").write_bytes(b"\x89PNG\r\n\x1a\nnot a real one")
+    media = maker.pen("media", attempt=1)
+    sha256 = hashlib.sha256((Path(maker.run.media) / "curve_000000.png").read_bytes()).hexdigest()
+    media.append({"_kind": "figure", "key": "curve", "path": "media/curve_000000.png",
+                  "sha256": sha256, "step": 7})  # fmt: skip
+    media.close()
+    system = maker.pen("system", attempt=1)
+    system.append({"cpu_percent": 97.5, "rss_mib": 812.5, "gpus": []})
+    system.close()
+    (Path(maker.run.ckpt) / "1.pt").write_bytes(b"weights")
+    maker.ended(1, 0, None, 41.25)
+    cause = {"kind": "finished", "evidence": "", "fields": {}}
+    maker.events(exited(0, None, "finished", cause), attempt=1)
+    maker.small(maker.run.status_json, attempt=1, estimate=None, metrics={"loss": 0.0625})
+    Path(maker.run.supervisor_log).touch()
+    index.add(maker.place, name=maker.name, created_us=round(NINE_S * 1e6))
+    index.end(maker.place, {"state": "finished", "code": 0})
+
+
+def stopped(folder: Path, clock: FakeClock) -> None:
+    """A person stopped it; the request still lies there, as after a full disk."""
+    maker = Maker(folder, "stopped", clock)
+    maker.asked()
+    maker.attended()
+    maker.small(
+        maker.run.at("control", "1767258000000-stop.json"), verb="stop", now=False, grace_s=30.0,
+        by="kim",
+    )  # fmt: skip
+    maker.events(QUEUED, STARTED, {"_event": "Stopping", "by": "kim", "now": False})
+    maker.ended(0, None, 15, 41.25)
+    maker.events(exited(None, 15, "stopped"))
+    index.add(maker.place, name=maker.name, created_us=round(NINE_S * 1e6) + 1)
+    index.end(maker.place, {"state": "stopped", "code": None, "signal": 15})
+
+
+def failed(folder: Path, clock: FakeClock) -> None:
+    """It failed, was resumed by a person, failed the same way, and no restart was made."""
+    maker = Maker(folder, "failed", clock)
+    maker.asked()
+    maker.attended()
+    cause = {"kind": "exception", "evidence": "ValueError: no data", "fields": {}}
+    maker.events(QUEUED, STARTED, exited(1, None, "failed", cause))
+    maker.events({"_event": "Resumed", "code": "kept"}, STARTED, attempt=1)
+    maker.attended(attempt=1)
+    maker.ended(1, 1, None, 41.25)
+    maker.events({"_event": "RestartRefused", "why": "same_failure"}, attempt=1)
+    maker.events(exited(1, None, "failed", cause), attempt=1)
+    index.add(maker.place, name=maker.name, created_us=round(NINE_S * 1e6) + 2)
+    index.end(maker.place, {"state": "failed", "code": 1})
+    index.reopen(maker.place)
+
+
+def lost(folder: Path, clock: FakeClock) -> None:
+    """The machine was started anew; whoever came next wrote the end down."""
+    maker = Maker(folder, "lost", clock)
+    maker.asked()
+    maker.attended(boot="an earlier one")
+    maker.events(QUEUED, STARTED, exited(None, None, "lost", why="reboot"))
+    index.add(maker.place, name=maker.name, created_us=round(NINE_S * 1e6) + 3)
+    index.remove(maker.place)
+
+
+def elsewhere(folder: Path, clock: FakeClock) -> None:
+    """It still runs, on another machine."""
+    maker = Maker(folder, "elsewhere", clock)
+    maker.asked()
+    maker.attended()
+    maker.events(QUEUED, STARTED)
+
+
+def alone(folder: Path, clock: FakeClock) -> None:
+    """A script opened it for itself, with ``overnight.init()``, and failed."""
+    maker = Maker(folder, "alone", clock)
+    maker.small(
+        maker.run.run_json, schema_version=1, run_id=maker.run.run_id, name="alone", kind="run",
+        target="train.py", cwd=ROOT, root=ROOT, python="/usr/bin/python3", platform="linux",
+        host=HOST, created_us=round(NINE_S * 1e6), labels={"seed": "3"}, supervised=False,
+        process=identity(300).to_json(),
+    )  # fmt: skip
+    metrics = maker.pen("metrics")
+    metrics.append({"_kind": "step", "step": 0, "loss": 0.5})
+    metrics.close()
+    maker.ended(0, 1, None, 2.5)
+
+
+def make(folder: Path) -> None:
+    """Writes ``folder/runs/<run_id>`` and ``folder/index/golden-host.jsonl``."""
+    state = folder / "state"
+    clock = FakeClock(NINE_S, tick_s=0.25)
+    with clock.installed(), mock.patch.dict(os.environ, {"XDG_STATE_HOME": str(state)}):
+        for each in (resumed, stopped, failed, lost, elsewhere, alone):
+            each(folder / "runs", clock)
+    # Where this machine keeps its index is not the format's business.
+    (written,) = state.rglob("*.jsonl")
+    (folder / "index").mkdir()
+    written.rename(folder / "index" / (HOST + ".jsonl"))
+    shutil.rmtree(state)
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))
