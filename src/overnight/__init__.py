@@ -12,9 +12,12 @@ The public names, loaded when first used. Inside a job::
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+#: Spelled out, because importing ``typing`` is most of what ``import overnight`` costs by itself.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from overnight.ledger.job import checkpoint_dir as checkpoint_dir
     from overnight.ledger.job import figure as figure
     from overnight.ledger.job import init as init

@@ -28,7 +28,7 @@ from overnight.ledger.paths import (
     name_problem,
 )
 from overnight.preflight.python import job_python
-from overnight.redact import is_secret_name, redact
+from overnight.redact import is_secret_name, redact, redact_args, secret_values
 from overnight.supervisor.detach import detach, kill
 from overnight.supervisor.launch import Launch, hide, kept, sha256
 
@@ -80,13 +80,17 @@ class Started:
     unlisted: str = ""
 
 
-def start(asked: Asked) -> Started:
+def start(asked: Asked, found: Sequence[UserError] = ()) -> Started:
     """Checks, makes the run's folder, starts the supervisor, and returns once the job runs.
+
+    Args:
+        asked: What to run.
+        found: What is known to be wrong already, told together with all the rest.
 
     Raises:
         UserErrors: Everything that is wrong with what was asked; nothing was started or left.
     """
-    problems: list[UserError] = []
+    problems = list(found)
     kind = _kind_of_target(asked, problems)
     if asked.name is not None:
         why = name_problem(asked.name)
@@ -101,6 +105,12 @@ def start(asked: Asked) -> Started:
     base = os.path.dirname(os.path.abspath(asked.target)) if asked.target else cwd
     root = find_root(base if os.path.isdir(base) else cwd, asked.root)
     env = _environment(asked, root, problems)
+    for value, secret in secret_values(env).items():
+        problems += [
+            UserError("run.set_secret", where=f"--set {key}=…", name=secret)
+            for key, text in asked.overrides.items()
+            if value in text
+        ]
     conversion = _convert(asked, env, problems) if kind == "notebook" and not problems else None
     python = _python(asked, conversion, env, problems) if kind != "command" else ""
     argv = _argv(asked, kind, python, env, problems)
@@ -163,7 +173,7 @@ def _environment(asked: Asked, root: str, problems: list[UserError]) -> dict[str
         elif value is None:
             if name not in env:
                 problems.append(UserError("run.env_missing", where=f"--env {name}", name=name))
-        elif is_secret_name(name):
+        elif is_secret_name(name) and not value.isdigit():  # MAX_TOKENS=512 is no secret
             # Everybody on the machine could read it in ps, and the shell would keep it.
             problems.append(UserError("run.env_secret", where=f"--env {name}=…", name=name))
         else:
@@ -321,7 +331,7 @@ def _start(
         )
         launch.write(run)
         created_us = time.time_ns() // 1000
-        _describe(run, asked, name, launch, python, created_us)
+        _describe(run, asked, name, launch, python, created_us, env)
         answer = detach(run, "start", launch.environment(env))
     except BaseException:  # a Ctrl-C too: a start that was not reported never was
         _undo(run)
@@ -351,16 +361,21 @@ def _undo(run: RunPaths) -> None:
 
 
 def _describe(
-    run: RunPaths, asked: Asked, name: str, launch: Launch, python: str, created_us: int
+    run: RunPaths,
+    asked: Asked,
+    name: str,
+    launch: Launch,
+    python: str,
+    created_us: int,
+    env: Mapping[str, str],
 ) -> None:
-    """Writes run.json and config.yaml."""
-    argv = [redact(item) for item in launch.argv]
+    """Writes run.json and config.yaml; no secret of ``env`` gets into either."""
     info = {
         "schema_version": SCHEMA_VERSION,
         "run_id": run.run_id,
         "name": name,
         "kind": run.kind,
-        "argv": argv,
+        "argv": redact_args(launch.argv, env),
         "cwd": launch.cwd,
         "root": run.root,
         "parent": os.environ.get("OVERNIGHT_RUN_DIR"),
@@ -380,11 +395,11 @@ def _describe(
     files.replace(run.run_json, files.to_json(info))
     config = {
         "target": asked.target or None,
-        "args": [redact(item) for item in hide(asked.args, os.environ)],
+        "args": redact_args(hide(asked.args, env), env),
         "name": name,
-        "set": dict(asked.overrides),
+        "set": {key: redact(text, env) for key, text in asked.overrides.items()},
         "map": dict(asked.path_map),
-        "env": {k: "${" + k + "}" if v is None else redact(v) for k, v in asked.env.items()},
+        "env": {k: "${" + k + "}" if v is None else redact(v, env) for k, v in asked.env.items()},
         "python": python or None,
         "restart": asked.restart,
         "stall_after": launch.stall_after_s and f"{launch.stall_after_s:g}s",

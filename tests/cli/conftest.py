@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Shell:
 
     root: Path
     env: dict[str, str]
+    terminals: list[Terminal] = field(default_factory=list)
 
     def __call__(
         self, *words: str, code: int | None = 0, lang: str = "en", cwd: Path | None = None,
@@ -81,9 +82,13 @@ class Shell:
         self.until(lambda: isinstance(view(run).state, ENDED) and not view(run).unsettled)
         self.until(lambda: any(e.run.dir == run.dir and e.ended for e in index.entries()))
 
-    def terminal(self, *words: str, rows: int = 24, columns: int = 100, lang: str = "en") -> Any:
+    def terminal(
+        self, *words: str, rows: int = 24, columns: int = 100, lang: str = "en"
+    ) -> Terminal:
         """``overnight …`` on a terminal."""
-        return Terminal(self, words, rows, columns, lang)
+        opened = Terminal(self, words, rows, columns, lang)
+        self.terminals.append(opened)
+        return opened
 
 
 class Terminal:
@@ -132,6 +137,12 @@ class Terminal:
         """Presses keys."""
         os.write(self._fd, text.encode())
 
+    def close(self) -> None:
+        """Ends the command, if it is still there."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.end()
+
     def end(self) -> int:
         """Waits for the command's end; gives its exit code."""
         while self._read():
@@ -154,7 +165,10 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(root)
     env = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    yield Shell(root, env)
+    shell = Shell(root, env)
+    yield shell
+    for terminal in shell.terminals:
+        terminal.close()
     for run in runs_of(str(root)):
         end_at_once(run)
 

@@ -208,6 +208,29 @@ def test_a_poor_terminal_gets_question_marks_and_no_traceback() -> None:
     assert stream.read() == "? ??\n"
 
 
+class Tty(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("variables", "painted"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
+def test_colours_only_where_they_are_wanted(
+    variables: dict[str, str], painted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert output.paint("x", "red") == "x"  # pytest's stdout is no terminal
+    monkeypatch.setattr("sys.stdout", Tty())
+    shown = output.paint("x", "red")
+    monkeypatch.undo()
+    assert shown == ("\x1b[31mx\x1b[0m" if painted else "x")
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.41234, "0.4123"), (3, "3"), (1e-7, "1e-07"), (math.nan, "NaN"), (-math.inf, "-∞")],

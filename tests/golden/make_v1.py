@@ -43,7 +43,7 @@ class Maker:
         self.name, self.clock = name, clock
         for part in ("", "code", "control", "claims", "media", "ckpt"):
             Path(self.run.at(part)).mkdir(parents=True)
-        (Path(self.run.code) / "train.py").write_text("print('training')\n")
+        (Path(self.run.code) / "train.sh").write_text("echo training\n")
 
     def small(self, path: str, **value: Any) -> None:
         files.replace(path, files.to_json(value), sync=False)
@@ -53,18 +53,18 @@ class Maker:
 
     def asked(self) -> None:
         """What stands there before anything starts."""
-        sha256 = hashlib.sha256(Path(self.run.code, "train.py").read_bytes()).hexdigest()
+        sha256 = hashlib.sha256(Path(self.run.code, "train.sh").read_bytes()).hexdigest()
         self.small(
             self.run.run_json,
             schema_version=1,
             run_id=self.run.run_id,
             name=self.name,
             kind="run",
-            argv=["python", "train.py", "--epochs", "3", "--hf-token", "[hidden]"],
+            argv=["bash", "train.sh", "--epochs", "3", "--hf-token", "[hidden]"],
             cwd=ROOT,
             root=ROOT,
             parent=None,
-            target="train.py",
+            target="train.sh",
             git_commit="0123456789abcdef0123456789abcdef01234567",
             entry_sha256=sha256,
             python="/usr/bin/python3",
@@ -79,22 +79,23 @@ class Maker:
         )
         self.small(
             self.run.launch_json,
-            argv=["python", "train.py", "--epochs", "3", "--hf-token", "${HF_TOKEN}"],
+            argv=["bash", "train.sh", "--epochs", "3", "--hf-token", "${HF_TOKEN}"],
             cwd=ROOT,
             env={"LANG": "ko_KR.UTF-8", "PATH": "/usr/bin"},
             env_names=["HF_TOKEN"],
-            entry=f"{ROOT}/train.py",
+            entry=f"{ROOT}/train.sh",
             entry_sha256=sha256,
             restart=1,
             stall_after_s=None,
             root=ROOT,
         )
-        Path(self.run.config_yaml).write_text('target: "train.py"\nenv: {"HF_TOKEN": "${HF_TOKEN}"}\n')
+        config = 'target: "train.sh"\nenv: {"HF_TOKEN": "${HF_TOKEN}"}\n'
+        Path(self.run.config_yaml).write_text(config)
         gpus = ["NVIDIA H200, 143771 MiB, 570.86, 9.0"]
         self.small(self.run.machine_json, git_dirty=True, gpus=gpus, cpu="golden", cpu_count=8)
 
     def attended(self, *, supervisor: int = 100, keeper: int = 101, job: int = 102,
-                 attempt: int = 0, generation: int = 0, boot: str = "b007") -> None:  # fmt: skip
+                 attempt: int = 0, generation: int = 1, boot: str = "b007") -> None:  # fmt: skip
         """Who looks after it."""
         mine = identity(supervisor, boot=boot).to_json()
         files.replace(self.run.at("claims", f"supervisor.{generation}"), files.to_json(mine))
@@ -138,7 +139,7 @@ QUEUED = {"_event": "Queued", "host": HOST}
 
 
 def resumed(folder: Path, clock: FakeClock) -> None:
-    """Killed in its first attempt, resumed, taken over, finished: nearly everything happens to it."""
+    """Killed in its first attempt, restarted, taken over, finished: most happens to this one."""
     maker = Maker(folder, "digits", clock)
     maker.asked()
     maker.attended()
@@ -176,10 +177,10 @@ def resumed(folder: Path, clock: FakeClock) -> None:
     )
 
     clock.advance(60)
-    maker.attended(supervisor=200, keeper=201, job=202, attempt=1, generation=1)
+    maker.attended(supervisor=200, keeper=201, job=202, attempt=1, generation=2)
     maker.events(
         {**STARTED, "job_pid": 202, "keeper_pid": 201, "resumed": True},
-        {"_event": "Adopted", "generation": 1, "job_pid": 202},
+        {"_event": "Adopted", "generation": 2, "job_pid": 202},
         attempt=1,
     )
     metrics = maker.pen("metrics", attempt=1, segment_bytes=4000)
@@ -211,6 +212,10 @@ def resumed(folder: Path, clock: FakeClock) -> None:
     maker.ended(1, 0, None, 41.25)
     cause = {"kind": "finished", "evidence": "", "fields": {}}
     maker.events(exited(0, None, "finished", cause), attempt=1)
+    model = {"path": "model.pt", "kind": "model", "bytes": 1024, "written_us": 1767258072000000}
+    maker.small(maker.run.at("outputs.json"), folder=ROOT, complete=True, files=[model])
+    Path(maker.run.at("import")).mkdir()
+    Path(maker.run.at("import", "README")).touch()
     maker.small(maker.run.status_json, attempt=1, estimate=None, metrics={"loss": 0.0625})
     Path(maker.run.supervisor_log).touch()
     index.add(maker.place, name=maker.name, created_us=round(NINE_S * 1e6))
@@ -273,7 +278,7 @@ def alone(folder: Path, clock: FakeClock) -> None:
     maker = Maker(folder, "alone", clock)
     maker.small(
         maker.run.run_json, schema_version=1, run_id=maker.run.run_id, name="alone", kind="run",
-        target="train.py", cwd=ROOT, root=ROOT, python="/usr/bin/python3", platform="linux",
+        target="train.sh", cwd=ROOT, root=ROOT, python="/usr/bin/python3", platform="linux",
         host=HOST, created_us=round(NINE_S * 1e6), labels={"seed": "3"}, supervised=False,
         process=identity(300).to_json(),
     )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from overnight.errors import NotebookError
 from overnight.notebook import Conversion, convert
 
 
@@ -51,6 +52,19 @@ def converted(make: Callable[..., Path]) -> Callable[..., Conversion]:
     ) -> Conversion:
         path = make(*cells, counts=counts)
         return convert(path, overrides=overrides, paths=paths, env=env or {})
+
+    return run
+
+
+@pytest.fixture
+def attempt() -> Callable[..., Conversion | NotebookError]:
+    """Converts, and gives the error where there is one: nothing else may come out."""
+
+    def run(path: Path, **options: Any) -> Conversion | NotebookError:
+        try:
+            return convert(path, **{"env": {}, **options})
+        except NotebookError as error:
+            return error
 
     return run
 

@@ -26,15 +26,18 @@ def told(conversion: Conversion) -> list[tuple[str, str, int, int]]:
     [
         ("from google.colab import userdata\nuserdata.get('HF_TOKEN')", "blocks"),
         ("from google.colab import userdata as u\ndef f():\n    u.get('HF_TOKEN')", "warns"),
-        ("try:\n    from google.colab import userdata\n    userdata.get('HF_TOKEN')\nexcept ImportError:\n    pass", None),
+        ("try:\n    from google.colab import userdata\n    userdata.get('HF_TOKEN')\n"
+         "except ImportError:\n    pass", None),
         ("from huggingface_hub import notebook_login\nnotebook_login()", "blocks"),
         ("import huggingface_hub as h\nh.login()", "blocks"),
         ("import huggingface_hub as h\nh.login(token='x')", None),
-        ("from kaggle_secrets import UserSecretsClient\nUserSecretsClient().get_secret('HF_TOKEN')", "blocks"),
+        ("from kaggle_secrets import UserSecretsClient\n"
+         "UserSecretsClient().get_secret('HF_TOKEN')", "blocks"),
         ("import os\nos.environ['HF_TOKEN']", "blocks"),
         ("import os\nos.environ['HF_TOKEN'] = 'x'\nos.environ['HF_TOKEN']", None),
         ("%env HF_TOKEN=abc\nimport os\nos.environ['HF_TOKEN']", None),
-        ("import os\nfrom dotenv import load_dotenv\nload_dotenv()\nos.environ['HF_TOKEN']", "warns"),
+        ("import os\nfrom dotenv import load_dotenv\nload_dotenv()\nos.environ['HF_TOKEN']",
+         "warns"),
         ("!huggingface-cli login", "blocks"),
         ("!hf auth login --token $HF_TOKEN", None),
         ("if 1:\n    !huggingface-cli login", "warns"),
@@ -79,9 +82,7 @@ def test_questions(
     assert found == (expected or [])
 
 
-def test_colab_and_kaggle_run_without_their_page(
-    converted: Convert, output_of: Cell
-) -> None:
+def test_colab_and_kaggle_run_without_their_page(converted: Convert, output_of: Cell) -> None:
     conversion = converted(
         "import google.colab\nfrom google.colab import drive, files as f, userdata, data_table\n"
         "from google.colab.patches import cv2_imshow\nimport sys, google.colab.auth as a\n"
@@ -89,7 +90,8 @@ def test_colab_and_kaggle_run_without_their_page(
         "f.download('x.csv')\ngoogle.colab.drive.flush_and_unmount()",
         "from kaggle_secrets import UserSecretsClient\n"
         "client = UserSecretsClient()\nlen(userdata.get('A_KEY')), len(client.get_secret('A_KEY'))",
-        "try:\n    import google.colab\n    IN_COLAB = True\nexcept ImportError:\n    IN_COLAB = False\nIN_COLAB",
+        "try:\n    import google.colab\n    IN_COLAB = True\nexcept ImportError:\n"
+        "    IN_COLAB = False\nIN_COLAB",
         env={"A_KEY": SECRET},
     )
     assert not conversion.blocks
@@ -121,17 +123,18 @@ def test_a_window_backend_becomes_a_file_one(converted: Convert, cell_text: Cell
 # -- folders --------------------------------------------------------------------------------------
 
 
-def test_folders_are_mapped_everywhere(
-    converted: Convert, cell_text: Cell, tmp_path: Path
-) -> None:
+def test_folders_are_mapped_everywhere(converted: Convert, cell_text: Cell, tmp_path: Path) -> None:
     data = tmp_path / "my data"
     (data / "a").mkdir(parents=True)
     (data / "a" / "b.csv").write_text("x")
     conversion = converted(
-        "import os\nimport pandas as pd\nroot = '/kaggle/input'\npd.read_csv('/kaggle/input/a/b.csv')\n"
-        "f'/kaggle/input/{root}'\nos.path.join('/kaggle/input', 'a')\nbase = '.'\nbase + '/kaggle/input'\n"
-        "'https://x.y/kaggle/input/z', '/kaggles', 'x/kaggle/input'\n'''a\n/kaggle/input/c\n'''",
-        "!ls /kaggle/input/a && cat \"/kaggle/input/a/b.csv\"\n%cd /kaggle/input",
+        "import os\nimport pandas as pd\nroot = '/kaggle/input'\n"
+        "pd.read_csv('/kaggle/input/a/b.csv')\n"
+        "f'/kaggle/input/{root}'\nos.path.join('/kaggle/input', 'a')\nbase = '.'\n"
+        "base + '/kaggle/input'\n"
+        "'https://x.y/kaggle/input/z', '/kaggles', 'x/kaggle/input'\ntext = '''a\n"
+        "/kaggle/input/c\n'''",
+        '!ls /kaggle/input/a && cat "/kaggle/input/a/b.csv"\n%cd /kaggle/input',
         paths={"/kaggle/input/": str(data)},
     )
     assert not conversion.blocks

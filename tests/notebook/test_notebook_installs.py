@@ -42,7 +42,8 @@ def test_install_lines(line: str, tool: str, requirements: tuple[str, ...]) -> N
 
 
 @pytest.mark.parametrize(
-    "line", ["pip list", "pip show x", "ls", "git clone x", "python train.py install", "", "conda env list", "apt list"]
+    "line", ["pip list", "pip show x", "ls", "git clone x", "python train.py install", "",
+     "conda env list", "apt list"]
 )  # fmt: skip
 def test_other_lines(line: str) -> None:
     assert install_line(line) is None
@@ -149,7 +150,9 @@ def test_imports_of_a_notebook(converted: Convert) -> None:
         ("1.2.3", "!=1.2.*", False),
         ("1.10", ">1.9", True),
         ("2.0", "<2", False),
-        ("2.0rc1", "<2", True),
+        ("2.0rc1", "<2", False),
+        ("2.0rc1", "<2.0rc2", True),
+        ("2.0.post1", ">2.0", False),
         ("2.0.post1", ">=2.0", True),
         ("2.15.0+cu130", "==2.15.0", True),
         ("1.4.5", "~=1.4.2", True),

@@ -38,7 +38,8 @@ def named(conversion: Conversion) -> list[tuple[str, str, int, str]]:
         (["class A(Missing): pass"], ("blocks", "undefined", 1, "Missing")),
         (["@missing\ndef f(): pass"], ("blocks", "undefined", 1, "missing")),
         (["def f(x=missing): pass"], ("blocks", "undefined", 1, "missing")),
-        (["class A:\n    n = 1\n    def f(self):\n        return n"], ("warns", "undefined", 1, "n")),
+        (["class A:\n    n = 1\n    def f(self):\n        return n"], ("warns", "undefined", 1,
+         "n")),
         # bound only later
         (["print(x)", "x = 1"], ("blocks", "later", 1, "x")),
         (["def f():\n    return x", "f()", "x = 1"], ("blocks", "later", 1, "x")),
@@ -55,9 +56,7 @@ def named(conversion: Conversion) -> list[tuple[str, str, int, str]]:
         (["Out[3]"], ("blocks", "history", 1, "Out")),
     ],
 )  # fmt: skip
-def test_found(
-    converted: Convert, cells: list[str], expected: tuple[str, str, int, str]
-) -> None:
+def test_found(converted: Convert, cells: list[str], expected: tuple[str, str, int, str]) -> None:
     assert named(converted(*cells)) == [expected]
 
 
@@ -78,11 +77,13 @@ def test_found(
         ["[x for x in range(3) if x]", "{k: v for k, v in {}.items()}"],
         ["if (n := 10) > 5: print(n)", "print(n)"],
         ["def f():\n    global shared\n    shared = 1", "f()", "print(shared)"],
-        ["def outer():\n    x = 1\n    def inner():\n        return x\n    return inner", "outer()()"],
+        ["def outer():\n    x = 1\n    def inner():\n        return x\n    return inner",
+         "outer()()"],
         ["class A:\n    n = 1\n    m = n + 1\n    def f(self):\n        return self.n", "A().f()"],
         ["def f(*args, key=None, **kwargs):\n    return args, key, kwargs", "f()"],
         ["a, (b, *c) = 1, (2, 3)", "a, b, c"],
-        ["match [1]:\n    case [x, *rest]:\n        print(x, rest)\n    case {'k': v, **more}:\n        v, more"],
+        ["match [1]:\n    case [x, *rest]:\n        print(x, rest)\n    case {'k': v, **more}:\n"
+         "        v, more"],
         ["def fact(n):\n    return 1 if n < 2 else n * fact(n - 1)", "fact(3)"],
         ["display(1); get_ipython()", "print(_, __name__, __doc__)"],
         ["x: int = 1", "x"],
@@ -93,7 +94,8 @@ def test_found(
         ["try:\n    pass\nexcept* ValueError as e:\n    print(e)"],
         ["del_me = 1\ndel del_me"],
         ["lst = [lambda: y for y in range(3)]"],
-        ["def f():\n    for i in range(2):\n        if i:\n            break\n    else:\n        i = 1\n    return i",
+        ["def f():\n    for i in range(2):\n        if i:\n            break\n    else:\n"
+         "        i = 1\n    return i",
          "f()"],
     ],
 )  # fmt: skip

@@ -111,7 +111,7 @@ def results(folder: Path) -> Iterator[tuple[str, Any]]:
 
 @pytest.fixture(autouse=True)
 def own_event_loop() -> Iterator[None]:
-    """nbclient leaves its event loop open."""
+    """Nbclient leaves its event loop open."""
     yield
     try:
         loop = asyncio.get_event_loop_policy().get_event_loop()

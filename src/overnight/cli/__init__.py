@@ -42,13 +42,16 @@ def app(verb: str | None = None) -> typer.Typer:
     """The command with all its verbs, or with one of them."""
     import typer
 
-    made = typer.Typer(
+    from overnight.cli.help import App, Verbs
+
+    made = App(
+        cls=Verbs,
         name="overnight",
         help=say("cli.help"),
         no_args_is_help=True,
         add_completion=verb is None,
         pretty_exceptions_enable=False,
-        rich_markup_mode=None if verb else "rich",
+        rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 

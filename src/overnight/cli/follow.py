@@ -79,6 +79,8 @@ class _Watcher:
         self._offset: int | None = None
         self._bottom = ""
         self._told_percent = 0
+        #: The job writes faster than was read: there is more to read at once.
+        self._behind = False
         self._last_line = ""
 
     def watch(self) -> Glance:
@@ -87,7 +89,8 @@ class _Watcher:
         looked_at = time.monotonic()
         while not isinstance(seen.view.state, (*ENDED, Elsewhere)):
             self._show(self._new_lines(), seen)
-            time.sleep(_READ_EVERY_S)
+            if not self._behind:
+                time.sleep(_READ_EVERY_S)
             if time.monotonic() - looked_at >= _LOOK_EVERY_S:
                 seen = self._look()
                 looked_at = time.monotonic()
@@ -127,6 +130,7 @@ class _Watcher:
                 file.seek(self._offset)
                 data = file.read(_BLOCK_BYTES)
                 self._offset += len(data)
+                self._behind = len(data) == _BLOCK_BYTES
         except FileNotFoundError:
             return []
         return self._screen.feed(data) if data else []
@@ -179,7 +183,7 @@ class _Watcher:
         estimate = seen.estimate
         if estimate is None or estimate.fraction is None:
             return
-        step = int(estimate.fraction * 100) // _PERCENT_PER_LINE
+        step = int(estimate.fraction * 100 + 1e-9) // _PERCENT_PER_LINE
         if step > self._told_percent:
             texts = [percent(estimate), counted(estimate), left(estimate)]
             echo("[overnight] " + " · ".join(text for text in texts if text))

@@ -42,6 +42,7 @@ from overnight.ledger.writer import segment_path, segments
 #: The newest values of a metrics file stand in its last piece of this size.
 _TAIL_BYTES = 64 * 1024
 _MAX_S = 1e10
+_NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +186,10 @@ def _json(path: str) -> Mapping[str, Any]:
 def _numbers(value: object) -> dict[str, float]:
     if not isinstance(value, dict):
         return {}
+    spelt = {str(key): _NON_FINITE.get(str(number), number) for key, number in value.items()}
     return {
-        str(key): number
-        for key, number in value.items()
+        key: number
+        for key, number in spelt.items()
         if isinstance(number, int | float) and not isinstance(number, bool)
     }
 

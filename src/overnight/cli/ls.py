@@ -9,6 +9,7 @@ import typer
 
 from overnight.cli.glance import Glance, glance, is_living, look
 from overnight.cli.output import (
+    NOTHING,
     Cell,
     columns,
     echo,
@@ -132,7 +133,7 @@ def _row(seen: Glance) -> list[Cell]:
         plain(seen.run.run_id),
         (f"{mark} {say('state.' + word(state))}", colour),
         moment(seen.started_us),
-        "–" if seen.ran_s is None else span(seen.ran_s),
-        progress or "–",
+        NOTHING if seen.ran_s is None else span(seen.ran_s),
+        progress or NOTHING,
         remark,
     ]

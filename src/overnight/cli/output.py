@@ -159,12 +159,14 @@ def columns() -> int | None:
 
 
 Cell = str | tuple[str, Colour | None]
+#: What a cell shows where there is nothing to show.
+NOTHING = "–"
 
 
 def table(
     head: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int | None, shrink: int = 0
 ) -> list[str]:
-    """Lines of a table with aligned columns.
+    """Lines of a table with aligned columns; one that holds nothing is left out.
 
     Args:
         head: The columns' names.
@@ -172,6 +174,11 @@ def table(
         width: The terminal's; None: as wide as it must be.
         shrink: The column that is cut when the last one would have no room left.
     """
+    filled_columns = [
+        column for column in zip(head, *rows, strict=True) if set(column[1:]) - {NOTHING}
+    ]
+    if rows and filled_columns:
+        head, *rows = zip(*filled_columns, strict=True)
     texts = [[cell if isinstance(cell, str) else cell[0] for cell in row] for row in rows]
     widths = [max(cells(text) for text in column) for column in zip(head, *texts, strict=True)]
     if width is not None:
@@ -312,13 +319,13 @@ def now_us() -> int:
 def moment(us: int | None, *, now: int | None = None) -> str:
     """A time in the reader's zone: ``14:20``, ``tomorrow 07:12``, ``Sun 07:12``, or a date."""
     if time_us(us) is None:
-        return "–"
+        return NOTHING
     assert us is not None
     try:
         then = datetime.fromtimestamp(us / 1e6)
         today = datetime.fromtimestamp((now_us() if now is None else now) / 1e6)
     except (OverflowError, OSError, ValueError):  # the year 10000 in some zone
-        return "–"
+        return NOTHING
     clock = f"{then:%H:%M}"
     days = (then.date() - today.date()) // timedelta(days=1)
     if days in (-1, 0, 1):

@@ -164,7 +164,9 @@ def left(estimate: Estimate) -> str:
 
 def percent(estimate: Estimate) -> str:
     """``58 %``; never 100 % before the end."""
-    return "" if estimate.fraction is None else f"{min(99, int(estimate.fraction * 100))} %"
+    if estimate.fraction is None:
+        return ""
+    return f"{min(99, int(estimate.fraction * 100 + 1e-9))} %"
 
 
 def progress_line(estimate: Estimate, *, width: int = _BAR_COLUMNS) -> str:

@@ -56,6 +56,7 @@ def register(app: typer.Typer) -> None:
             if not json:
                 freed = size(each.num_bytes)
                 echo(say("show.rm_removed", run=plain(each.run.run_id), size=freed))
+        _forget_twins({each.run.run_id for each in doomed})
         freed_bytes = sum(each.num_bytes for each in doomed)
         if json:
             removed = [
@@ -99,6 +100,9 @@ def named(words: list[str], *, root: str | None, force: bool) -> list[View]:
 
 def _check(now: View, force: bool) -> None:
     where = plain(now.run.run_id)
+    if not (len(now.run.date) == 8 and now.run.date.isdecimal()):
+        # Any folder may hold a run.json; only those in their place among the runs are removed.
+        raise RunConflict("show.rm_no_run", where=plain(now.run.dir))
     if isinstance(now.state, Elsewhere):
         if not force:
             raise RunConflict("show.rm_elsewhere", where=where, host=plain(now.state.host, 60))
@@ -171,6 +175,10 @@ def remove(run: RunPaths) -> None:
     elif os.path.isdir(link):
         shutil.rmtree(link)
     index.remove(run)
+
+
+def _forget_twins(removed: set[str]) -> None:
+    """Forgets runs that were listed by another path to the same folder."""
     for entry in index.entries():
-        if entry.run.run_id == run.run_id and not is_there(entry.run):
-            index.remove(entry.run)  # it was listed by another path to the same folder
+        if entry.run.run_id in removed and not is_there(entry.run):
+            index.remove(entry.run)

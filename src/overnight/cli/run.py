@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from overnight.cli.output import print_json
-from overnight.errors import UserError, UserErrors
+from overnight.errors import UserError
 from overnight.messages import say
 
 #: Options of ``run`` and whether they take a value: the command line is split by them before
@@ -103,9 +103,7 @@ def register(app: typer.Typer) -> None:
         )
         if json and follow:
             problems.append(UserError("run.json_and_follow", where="--json --follow"))
-        if problems:
-            raise UserErrors(problems)
-        started = start(asked)
+        started = start(asked, problems)
         if json:
             print_json(
                 "run",

@@ -15,6 +15,7 @@ import typer
 from overnight.cli.follow import echo_raw
 from overnight.cli.glance import Glance, glance, is_living, look
 from overnight.cli.output import (
+    NOTHING,
     Cell,
     bar,
     columns,
@@ -91,12 +92,11 @@ def frame(seen: list[Glance], width: int | None) -> list[str]:
     lines = [_machine_line(seen, num_living), ""]
     if not seen:
         return [*lines, say("show.top_none")]
-    head = [say("show.head_" + key) for key in ("run", "state", "progress", "left", "cpu", "ram")]
-    # Where no card is known, its column only takes room.
-    with_gpu = any(cards(each.sample) for each in seen)
-    head += [say("show.head_gpu")] if with_gpu else []
-    rows = [_row(each, with_gpu) for each in seen]
-    return lines + table([*head, say("show.head_last")], rows, width=width)
+    head = [
+        say("show.head_" + key)
+        for key in ("run", "state", "progress", "left", "cpu", "ram", "gpu", "last")
+    ]
+    return lines + table(head, [_row(each) for each in seen], width=width)
 
 
 def _machine_line(seen: list[Glance], num_living: int) -> str:
@@ -113,7 +113,7 @@ def _machine_line(seen: list[Glance], num_living: int) -> str:
     return paint("overnight top", "bold") + "  " + " · ".join(texts)
 
 
-def _row(seen: Glance, with_gpu: bool) -> list[Cell]:
+def _row(seen: Glance) -> list[Cell]:
     state, estimate, sample = seen.view.state, seen.estimate, seen.sample
     mark, colour = sign(state)
     progress, remaining = "", ""
@@ -124,17 +124,16 @@ def _row(seen: Glance, with_gpu: bool) -> list[Cell]:
         remaining = "" if seen.ran_s is None else say("show.ran", span=span(seen.ran_s))
     elif seen.ran_s is not None:
         remaining = say("show.for", span=span(seen.ran_s))
-    row: list[Cell] = [
+    return [
         plain(seen.run.run_id),
         (f"{mark} {say('state.' + word(state))}", colour),
-        (progress or "–", "green" if progress else None),
-        remaining or "–",
-        f"{sample['cpu_percent']:.0f} %" if "cpu_percent" in sample else "–",
-        mib(sample["ram_mib"]) if "ram_mib" in sample else "–",
+        (progress, "green") if progress else NOTHING,
+        remaining or NOTHING,
+        f"{sample['cpu_percent']:.0f} %" if "cpu_percent" in sample else NOTHING,
+        mib(sample["ram_mib"]) if "ram_mib" in sample else NOTHING,
+        _gpus(seen) or NOTHING,
+        metrics_text(seen.metrics, 2),
     ]
-    if with_gpu:
-        row.append(_gpus(seen) or "–")
-    return [*row, metrics_text(seen.metrics, 2)]
 
 
 def _gpus(seen: Glance) -> str:
@@ -156,8 +155,9 @@ def _live(root: str | None) -> None:
             begun = time.monotonic()
             width = columns() or 80
             height = os.get_terminal_size(sys.stdout.fileno()).lines
-            lines = frame(current(root), width)[: height - 2]
-            lines += [""] * (height - 1 - len(lines))
+            room = max(1, height - 1)
+            lines = frame(current(root), width)[:room]
+            lines += [""] * (room - len(lines))
             lines.append(paint(cut(say("show.top_keys"), width - 1), "dim"))
             # Each line wipes what the picture before left behind it; the screen never goes blank.
             echo_raw("\x1b[H" + "\r\n".join(line + "\x1b[K" for line in lines))

@@ -134,7 +134,7 @@ def parse_object(data: bytes) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         return None
     # Half of an escaped surrogate pair would break whoever prints it.
-    return spell(value) if b"\\ud" in data or b"\\uD" in data else value  # type: ignore[no-any-return]
+    return spell(value) if b"\\ud" in data or b"\\uD" in data else value
 
 
 def time_us(value: Any) -> int | None:

@@ -4,6 +4,14 @@ EN = {
     "cli.help": "Leave a training job; wake up to its result. Runs notebooks, scripts and commands "
     "detached, records every number, says how long is left, and resumes after a crash.\n\n"
     "First steps: overnight run train.py · overnight status · overnight logs -f",
+    "cli.usage": "usage: {usage}",
+    "cli.arguments": "arguments",
+    "cli.options": "options",
+    "cli.commands": "verbs (overnight VERB --help tells more)",
+    "cli.default": "default: {value}",
+    "cli.help_option": "Show this page.",
+    "cli.install_completion": "Complete verbs and runs in this shell with the Tab key.",
+    "cli.show_completion": "Print the completion script for this shell.",
     "cli.version": "Print the version.",
     "cli.debug": "Show the traceback of an error.",
     "cli.json": "Answer in JSON, for programs.",
@@ -28,6 +36,14 @@ KO = {
     "cli.help": "학습을 맡겨 두고 아침에 결과를 받으십시오. 노트북·스크립트·명령을 터미널과 분리하여 "
     "실행하고, 모든 수치를 기록하고, 남은 시간을 알려 주고, 중단되면 이어서 실행합니다.\n\n"
     "첫걸음: overnight run train.py · overnight status · overnight logs -f",
+    "cli.usage": "사용법: {usage}",
+    "cli.arguments": "인자",
+    "cli.options": "옵션",
+    "cli.commands": "명령 (자세한 내용: overnight 명령 --help)",
+    "cli.default": "기본값: {value}",
+    "cli.help_option": "이 도움말을 보여 줍니다.",
+    "cli.install_completion": "이 셸에서 Tab 키로 명령과 실행 이름을 완성하게 합니다.",
+    "cli.show_completion": "이 셸의 자동 완성 스크립트를 출력합니다.",
     "cli.version": "버전을 출력합니다.",
     "cli.debug": "오류의 트레이스백을 보여 줍니다.",
     "cli.json": "프로그램이 읽을 JSON으로 답합니다.",

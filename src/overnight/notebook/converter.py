@@ -73,7 +73,7 @@ class _Converter:
         self._path = path
         self._env = env
         self._paths = paths
-        self._stack = (*stack, os.path.abspath(path))
+        self._stack = (*stack, str(path.absolute()))
         self._bodies: dict[str, str] = {}
         self._included: dict[str, list[ast.Module]] = {}
         self._futures: list[str] = []
@@ -170,7 +170,7 @@ class _Converter:
         if "\0" in name:
             return False
         path = self._path.parent / name
-        if os.path.abspath(path) in self._stack or len(self._stack) > _MAX_INCLUDED:
+        if str(path.absolute()) in self._stack or len(self._stack) > _MAX_INCLUDED:
             return False
         other = _Converter(path, self._env, self._paths, self._stack)
         try:
@@ -261,7 +261,7 @@ class _Converter:
 
 def _assigned(code: list[Cell], folder: Path, depth: int) -> frozenset[str]:
     """Every name the notebook or what it runs binds somewhere, from a first look at the cells."""
-    found: set[str] = {"os", "sys", "_exit_code"}
+    found: set[str] = {"os", "_exit_code"}
     for cell in code:
         tree = parse_python(cell.source) or parse_python(plain_python(cell.source))
         if tree is not None:

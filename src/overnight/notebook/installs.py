@@ -310,16 +310,20 @@ def meets(version: str, spec: str) -> bool | None:
             result &= left >= right
         elif op == "<=":
             result &= left <= right
-        elif op == ">":
-            result &= left > right
-        elif op == "<":
-            result &= left < right
+        elif op == ">":  # not a post-release of the version itself
+            result &= left > right and (left[:2] != right[:2] or right[2] > 0)
+        elif op == "<":  # not a pre-release of the version itself
+            result &= left < right and (left[0] != right[0] or right[1][0] != _FINAL)
         elif len(bound[0]) < 2:
             return None  # ~=1 is not a valid clause
         else:
             head = bound[0][:-1]
             result &= left >= right and _padded(have, width)[: len(head)] == head
     return result if covered or not spec.strip() else None
+
+
+#: Where a version without a pre-release stands among its pre-releases: behind all of them.
+_FINAL = "9"
 
 
 def _comparable(version: str) -> tuple[tuple[int, ...], tuple[str, int], int] | None:
@@ -332,7 +336,7 @@ def _comparable(version: str) -> tuple[tuple[int, ...], tuple[str, int], int] | 
     release = tuple(int(part) for part in match["release"].split("."))
     pre = (match["pre"] or "").lower().strip("._-")
     stage = re.sub(r"[^a-z]", "", pre)
-    rank = {"dev": "0", "a": "1", "alpha": "1", "b": "2", "beta": "2", "": "9"}.get(stage, "3")
+    rank = {"dev": "0", "a": "1", "alpha": "1", "b": "2", "beta": "2", "": _FINAL}.get(stage, "3")
     post = re.sub(r"\D", "", match["rest"] or "")
     count = re.sub(r"\D", "", pre)
     return release, (rank, int(count or 0)), int(post or 0)

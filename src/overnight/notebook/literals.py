@@ -125,11 +125,14 @@ class Literals:
             return text
 
         def write(match: re.Match[str]) -> str:
-            return self._folder(match, place, cell, line)
+            is_whole = match.span() == (0, len(text))
+            return self._folder(match, place, cell, line, is_whole=is_whole)
 
         return self._named.sub(write, text)
 
-    def _folder(self, match: re.Match[str], place: Place, cell: int, line: int) -> str:
+    def _folder(
+        self, match: re.Match[str], place: Place, cell: int, line: int, *, is_whole: bool
+    ) -> str:
         path = match.group()
         key = next(
             (k for k in sorted(self._paths, key=len, reverse=True)
@@ -143,10 +146,9 @@ class Literals:
             new = target + path[len(key) :]
             self.mapped[key] = target
             if not os.path.isdir(target):
-                if self._tell(key, "blocks", cell, line, "map_target_missing", folder=target):
-                    self.mapped.pop(key, None)
+                self._tell(key, "blocks", cell, line, "map_target_missing", folder=target)
             elif is_input and path[len(key) :].strip("/") and not _is_pattern(path):
-                self._check(new, place, cell, line, root)
+                self._check(new, place, cell, line, is_whole=is_whole)
             return new
         base = self._gathered.folder
         here = os.path.join(base, root) if root.startswith("..") else root
@@ -160,24 +162,24 @@ class Literals:
             level: Level = "blocks" if is_sure else "warns"
             self._tell(root, level, cell, line, "platform_path", folder=root, option=option)
         elif is_input and not _is_pattern(path) and not root.startswith(".."):
-            self._check(path, place, cell, line, root)
+            self._check(path, place, cell, line, is_whole=is_whole)
         return path
 
-    def _check(self, path: str, place: Place, cell: int, line: int, root: str) -> None:
+    def _check(self, path: str, place: Place, cell: int, line: int, *, is_whole: bool) -> None:
         """Whether a file or folder that is read is there."""
         if os.path.exists(path) or place.in_test or place.in_try or path in self._made:
             return
-        level: Level = (
-            "warns" if place.conditional or self._gathered.may_be_made(cell, line) else "blocks"
-        )
+        may_be_made = self._gathered.may_be_made(cell, line)
+        is_sure = is_whole and not place.conditional and not may_be_made
+        level: Level = "blocks" if is_sure else "warns"
         self._tell(path, level, cell, line, "input_missing", path=redact(path, self._env))
 
     def _tell(
         self, about: str, level: Level, cell: int, line: int, key: str, **fields: str
-    ) -> bool:
+    ) -> None:
         """Report once; again only where it turns from a warning into a block."""
         if self._told.get(about) in (level, "blocks"):
-            return False
+            return
         findings = self._gathered.findings
         findings[:] = [
             f for f in findings
@@ -185,7 +187,6 @@ class Literals:
         ]  # fmt: skip
         self._told[about] = level
         self._gathered.add(level, cell, line, key, **fields)
-        return True
 
     def _fstring(self, node: ast.JoinedStr, place: Place, edits: Edits, cell: int) -> None:
         text = edits.text(node)

@@ -19,7 +19,7 @@ from overnight.notebook.places import is_main_guard
 _GIVEN = frozenset(dir(builtins)) | {
     "__name__", "__doc__", "__builtins__", "__spec__", "__loader__", "__package__", "__debug__",
     "__annotations__", "__class__", "__module__", "__qualname__", "display", "get_ipython", "os",
-    "sys", "exit", "quit", "_", "_exit_code", "reveal_type",
+    "exit", "quit", "_", "_exit_code", "reveal_type",
 }  # fmt: skip
 #: After one of these any name may exist.
 _DYNAMIC_CALLS = frozenset({"exec", "globals", "locals", "vars", "_nb_run"})

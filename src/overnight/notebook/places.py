@@ -42,7 +42,6 @@ def is_main_guard(node: ast.If) -> bool:
 
 
 def _children(node: ast.AST, place: Place) -> Iterator[tuple[ast.AST, Place]]:
-    perhaps = replace(place, conditional=True)
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
         inside = replace(place, conditional=True, in_function=True, in_test=False)
         body = node.body if isinstance(node.body, list) else [node.body]
@@ -53,7 +52,7 @@ def _children(node: ast.AST, place: Place) -> Iterator[tuple[ast.AST, Place]]:
         for child in ast.iter_child_nodes(node):
             if child is not node.test:
                 is_main = isinstance(node, ast.If) and is_main_guard(node)
-                yield child, place if is_main else perhaps
+                yield child, place if is_main else replace(place, conditional=True)
     elif isinstance(node, ast.Try | ast.TryStar):
         for child in ast.iter_child_nodes(node):
             is_body = child in node.body
@@ -63,11 +62,11 @@ def _children(node: ast.AST, place: Place) -> Iterator[tuple[ast.AST, Place]]:
     elif isinstance(node, ast.Match):
         yield node.subject, place
         for case in node.cases:
-            yield case, perhaps
+            yield case, replace(place, conditional=True)
     elif isinstance(node, ast.BoolOp):
         yield node.values[0], place
         for value in node.values[1:]:
-            yield value, perhaps
+            yield value, replace(place, conditional=True)
     elif isinstance(node, ast.Compare | ast.Assert) or _is_question(node):
         for child in ast.iter_child_nodes(node):
             yield child, replace(place, in_test=True)

@@ -140,7 +140,7 @@ def _is_skipped(metadata: dict[str, Any]) -> bool:
 
 
 def text_of(value: object) -> str:
-    r"""A cell's text: a string or a list of strings, line ends as ``\n``, no NUL, no lone surrogates."""
+    """A cell's text, one string or several: plain line ends, no NUL, no lone surrogates."""
     if isinstance(value, list):
         text = "".join(part for part in value if isinstance(part, str))
     else:

@@ -18,7 +18,7 @@ _EMBEDDED = "# -- embedded from here "
 #: Parts of the header in their order → whether every script has it.
 _PARTS = {
     "display": True, "shell": False, "wait": False, "hosted": False, "ipython": False,
-    "include": False,
+    "include": False, "own": True,
 }  # fmt: skip
 
 

@@ -150,19 +150,22 @@ def write_log_line(run: RunPaths, line: str) -> None:
 
 
 def close(run: RunPaths, pen: Pen, end: End, cause: Cause) -> None:
-    """Writes a run's final end: the event, the log's last line, the index, the newest link.
+    """Writes a run's final end: the log's last line, the newest link, the event, the index.
+
+    The event is what makes the run ended: whoever dies before it is followed by another, who does
+    all of this again.
 
     Raises:
-        OSError: The disk is full; call it again later. What is written twice does no harm: the
-            event is appended only once.
+        OSError: The disk is full; call it again later. Nothing is written twice.
     """
-    if not _is_closed(run, end.attempt):
-        pen.append(exited(end, cause, final=True))
     line = exit_line(run.kind, end, cause)
     if not log_tail(run, 512).rstrip("\n").endswith(line):
         write_log_line(run, line)
     if not (cause.failed or end.lost or end.stop_asked):
-        point_latest(run)
+        with contextlib.suppress(OSError):  # a convenience: no reason for a run not to end
+            point_latest(run)
+    if not _is_closed(run, end.attempt):
+        pen.append(exited(end, cause, final=True))
     with contextlib.suppress(OSError):  # a full home folder: readers look at the run itself
         index.end(run, state_to_json(view(run).state))
 

@@ -8,6 +8,7 @@ resumes the run.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import sys
@@ -64,7 +65,8 @@ class Launch:
 
     def write(self, run: RunPaths) -> None:
         """Writes launch.json."""
-        files.replace(run.launch_json, files.to_json(asdict(self)))
+        # Escaped, so that a name that is no Unicode comes back as the bytes it was.
+        files.replace(run.launch_json, json.dumps(asdict(self), indent=1).encode() + b"\n")
 
     @classmethod
     def read(cls, run: RunPaths) -> Launch:

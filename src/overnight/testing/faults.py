@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def small_disk(size_kib: int) -> Iterator[Path]:
         FaultUnavailableError: Not on Linux, or no right to mount; see ``small_files``.
     """
     program = shutil.which("mount")
-    if sys.platform != "linux" or program is None:
+    if platform.system() != "Linux" or program is None:
         raise FaultUnavailableError("a small disk needs Linux and its mount command")
     folder = Path(tempfile.mkdtemp(prefix="overnight-disk-"))
     options = f"size={size_kib}k,mode=700"

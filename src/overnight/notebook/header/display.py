@@ -1,30 +1,31 @@
 """Part of every converted script: what a cell shows, as text and picture files."""
 
 # ruff: noqa: T201, PTH100, PTH103, PTH107, PTH118, PTH122, PTH123, RET503
-# This file runs inside scripts, not inside Overnight: it prints, and needs nothing but Python 3.8.
+# This file runs inside scripts, not inside Overnight: it prints, and needs nothing but Python 3.9.
 from __future__ import annotations
 
 # -- embedded from here -------------------------------------------------------------------------
-import builtins
-import importlib.abc
-import importlib.util
-import os
-import sys
-from typing import Any
+import builtins as _builtins
+import importlib.abc as _abc
+import importlib.util as _util
+import os  # noqa: F401
+import os as _os
+import sys as _sys
+import typing as _t
 
-os.environ.setdefault("MPLBACKEND", "Agg")  # there is no screen
-os.environ.setdefault("TQDM_MININTERVAL", "5")
-_NB_SCRIPT = os.path.abspath(globals().get("__file__", "notebook.py"))
+_os.environ.setdefault("MPLBACKEND", "Agg")  # there is no screen
+_os.environ.setdefault("TQDM_MININTERVAL", "5")
+_NB_SCRIPT = _os.path.abspath(globals().get("__file__", "notebook.py"))
 if __name__ == "__main__":  # as in a notebook: worker processes do not run the script again
     globals().pop("__file__", None)
-_nb_shown: dict[int, Any] = {}  # figures this cell has shown itself
+_nb_shown: dict[int, _t.Any] = {}  # figures this cell has shown itself
 _nb_counts: dict[int, int] = {}
 _nb_marks: list[tuple[int, int]] = []
 
 
 def _nb_cell() -> int:
     """The notebook cell that is running: the nearest mark above the script's current line."""
-    frame: Any = sys._getframe(1)
+    frame: _t.Any = _sys._getframe(1)
     here = frame.f_code.co_filename
     while frame is not None and (frame.f_code.co_name, frame.f_code.co_filename) != (
         "<module>",
@@ -44,18 +45,18 @@ def _nb_cell() -> int:
     return max(cell for mark, cell in _nb_marks if mark <= line)
 
 
-def _nb_keep(content: Any, suffix: str) -> None:
+def _nb_keep(content: _t.Any, suffix: str) -> None:
     """Save a picture (bytes, text, or a figure): into the run, else beside the script."""
     cell = _nb_cell()
     _nb_counts[cell] = _nb_counts.get(cell, 0) + 1
     name = f"cell_{cell}_{_nb_counts[cell]}{suffix}"
-    run_dir = os.environ.get("OVERNIGHT_RUN_DIR")
-    folder = os.path.splitext(_NB_SCRIPT)[0] + "_pictures"
+    run_dir = _os.environ.get("OVERNIGHT_RUN_DIR")
+    folder = _os.path.splitext(_NB_SCRIPT)[0] + "_pictures"
     if run_dir:
-        folder = os.path.join(run_dir, "media", "cells")
-    path = os.path.join(folder, name)
+        folder = _os.path.join(run_dir, "media", "cells")
+    path = _os.path.join(folder, name)
     try:
-        os.makedirs(folder, exist_ok=True)
+        _os.makedirs(folder, exist_ok=True)
         if hasattr(content, "savefig"):
             content.savefig(path, bbox_inches="tight")
         elif hasattr(content, "write_html"):
@@ -73,8 +74,8 @@ def _nb_keep(content: Any, suffix: str) -> None:
                 pass
             else:
                 stored = overnight.figure(path, key=f"cell_{cell}")
-                if stored is not None and os.path.abspath(stored) != path:
-                    os.remove(path)
+                if stored is not None and _os.path.abspath(stored) != path:
+                    _os.remove(path)
                     path = str(stored)
     except Exception as error:  # a picture never ends a training
         print(f"[picture not saved] cell {cell}: {type(error).__name__}: {error}", flush=True)
@@ -82,7 +83,7 @@ def _nb_keep(content: Any, suffix: str) -> None:
         print(f"[picture] {path}", flush=True)
 
 
-def _nb_text(value: Any) -> str:
+def _nb_text(value: _t.Any) -> str:
     """A value as the notebook's text output."""
     if hasattr(value, "to_string") and hasattr(value, "iloc"):  # pandas
         limits = {"max_cols": 20} if hasattr(value, "columns") else {}
@@ -91,11 +92,11 @@ def _nb_text(value: Any) -> str:
     return text if len(text) <= 100_000 else text[:100_000] + f"… ({len(text)} characters)"
 
 
-def _nb_show(value: Any = None) -> None:
+def _nb_show(value: _t.Any = None) -> None:
     """Show a cell's last value: pictures become files, all else is printed."""
     if value is None:
         return None
-    builtins._ = value  # type: ignore[attr-defined]
+    _builtins._ = value  # type: ignore[attr-defined]
     if isinstance(value, type):
         print(value)
         return None
@@ -106,7 +107,7 @@ def _nb_show(value: Any = None) -> None:
         return _nb_keep(value, ".html")
     if hasattr(value, "to_string") and hasattr(value, "iloc"):
         return print(_nb_text(value), flush=True)
-    bundle: Any = {}
+    bundle: _t.Any = {}
     try:
         if hasattr(value, "_repr_mimebundle_"):
             bundle = value._repr_mimebundle_(include=None, exclude=None) or {}
@@ -122,7 +123,7 @@ def _nb_show(value: Any = None) -> None:
                 data = base64.b64decode(data)
             if data:
                 return _nb_keep(data, suffix)
-        text: Any = type(value).__repr__
+        text: _t.Any = type(value).__repr__
         plain = text is object.__repr__ or repr(value).startswith("<IPython.")
         method = getattr(value, "_repr_html_", None)
         html = bundle.get("text/html") or (method() if plain and callable(method) else None)
@@ -135,7 +136,7 @@ def _nb_show(value: Any = None) -> None:
 
 def _nb_figures(*args: object, **kwargs: object) -> None:
     """Save the open matplotlib figures: at ``plt.show()`` and at the end of a cell."""
-    pyplot = sys.modules.get("matplotlib.pyplot")
+    pyplot = _sys.modules.get("matplotlib.pyplot")
     if pyplot is None or not hasattr(pyplot, "get_fignums"):
         return
     for number in pyplot.get_fignums():
@@ -156,7 +157,7 @@ def get_ipython() -> None:
     """No IPython is running."""
 
 
-def _nb_patch(module: Any) -> None:
+def _nb_patch(module: _t.Any) -> None:
     """What needs a screen or a browser page saves a file instead."""
     if module.__name__ == "matplotlib.pyplot":
         module.show = _nb_figures
@@ -164,20 +165,20 @@ def _nb_patch(module: Any) -> None:
         module.BaseFigure.show = lambda figure, *args, **kwargs: _nb_show(figure)
 
 
-class _NbFinder(importlib.abc.MetaPathFinder):
+class _NbFinder(_abc.MetaPathFinder):
     """Patches these modules when (and only when) something imports them."""
 
     waiting = {"matplotlib.pyplot", "plotly.basedatatypes"}
 
-    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+    def find_spec(self, name: str, path: _t.Any, target: _t.Any = None) -> _t.Any:
         if name not in self.waiting:
             return None
         self.waiting.discard(name)
-        spec = importlib.util.find_spec(name)
+        spec = _util.find_spec(name)
         if spec is not None and spec.loader is not None:
             run = spec.loader.exec_module
 
-            def exec_module(module: Any) -> None:
+            def exec_module(module: _t.Any) -> None:
                 run(module)
                 _nb_patch(module)
 
@@ -185,6 +186,6 @@ class _NbFinder(importlib.abc.MetaPathFinder):
         return spec
 
 
-for _nb_name in _NbFinder.waiting & set(sys.modules):
-    _nb_patch(sys.modules[_nb_name])
-sys.meta_path.insert(0, _NbFinder())
+for _nb_name in _NbFinder.waiting & set(_sys.modules):
+    _nb_patch(_sys.modules[_nb_name])
+_sys.meta_path.insert(0, _NbFinder())

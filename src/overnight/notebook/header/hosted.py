@@ -1,20 +1,19 @@
 """Part of scripts from Colab and Kaggle notebooks: their modules, without their browser page."""
 
 # ruff: noqa: T201
-# This file runs inside scripts, not inside Overnight: it prints, and needs nothing but Python 3.8.
+# This file runs inside scripts, not inside Overnight: it prints, and needs nothing but Python 3.9.
 from __future__ import annotations
 
-import os
-import sys
-from typing import Any
-
 # -- embedded from here -------------------------------------------------------------------------
+import os as _os
+import sys as _sys
+import typing as _t
 
 
 class _NbNothing:
     """Stands for what only a browser page could do: every call of it does nothing."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> _t.Any:
         if name.startswith("__"):
             raise AttributeError(name)
         return self
@@ -25,9 +24,9 @@ class _NbNothing:
 
 def _nb_secret(name: str, *args: object, **kwargs: object) -> str:
     """A secret of the page, from the environment."""
-    if name not in os.environ:
+    if name not in _os.environ:
         raise KeyError(f"set the environment variable {name}")
-    return os.environ[name]
+    return _os.environ[name]
 
 
 def _nb_login(name: str) -> None:
@@ -38,10 +37,10 @@ def _nb_login(name: str) -> None:
 class _NbFiles(_NbNothing):
     """``google.colab.files``."""
 
-    def upload(self, *args: object, **kwargs: object) -> Any:
+    def upload(self, *args: object, **kwargs: object) -> _t.Any:
         raise RuntimeError("files.upload() needs a browser page")
 
-    def download(self, filename: Any, *args: object, **kwargs: object) -> None:
+    def download(self, filename: _t.Any, *args: object, **kwargs: object) -> None:
         print(f"[not downloaded] {filename} stays where it is", flush=True)
 
 
@@ -64,9 +63,9 @@ class _NbColab(_NbNothing):
     files, userdata = _NbFiles(), _NbUserdata()
 
     @staticmethod
-    def cv2_imshow(image: Any) -> None:
+    def cv2_imshow(image: _t.Any) -> None:
         """Save the picture: OpenCV's own window needs a screen."""
-        done, data = sys.modules["cv2"].imencode(".png", image)
+        done, data = _sys.modules["cv2"].imencode(".png", image)
         if done:
             globals()["_nb_keep"](data.tobytes(), ".png")
 
@@ -74,7 +73,7 @@ class _NbColab(_NbNothing):
 class _NbGoogle(_NbNothing):
     """``google``, as far as Colab adds to it."""
 
-    colab: Any = _NbColab()
+    colab: _t.Any = _NbColab()
 
 
 class _NbKaggle(_NbNothing):
@@ -83,5 +82,5 @@ class _NbKaggle(_NbNothing):
     UserSecretsClient = _NbSecrets
 
 
-_nb_colab: Any = _NbGoogle.colab
+_nb_colab: _t.Any = _NbGoogle.colab
 _nb_google, _nb_kaggle = _NbGoogle(), _NbKaggle()

@@ -1,25 +1,24 @@
 """Part of converted scripts that import IPython: its display functions, installed or not."""
 
 # ruff: noqa: PTH113, PTH123
-# This file runs inside scripts, not inside Overnight: it prints, and needs nothing but Python 3.8.
+# This file runs inside scripts, not inside Overnight: it prints, and needs nothing but Python 3.9.
 from __future__ import annotations
 
-import os
-import sys
-
 # -- embedded from here -------------------------------------------------------------------------
-import types
-from typing import Any
+import os as _os
+import sys as _sys
+import types as _types
+import typing as _t
 
 
 class _NbRich:
     """What ``IPython.display`` makes: something to look at, given as data, file or address."""
 
-    def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, data: _t.Any = None, *args: _t.Any, **kwargs: _t.Any) -> None:
         self.data = data
         self.filename = kwargs.get("filename")
         self.url = kwargs.get("url")
-        if isinstance(data, str) and os.path.isfile(data):
+        if isinstance(data, str) and _os.path.isfile(data):
             self.data, self.filename = None, data
 
     def __repr__(self) -> str:
@@ -27,21 +26,21 @@ class _NbRich:
             return str(self.data)
         return f"<IPython.display.{type(self).__name__} {self.filename or self.url or 'object'}>"
 
-    def _bytes(self) -> Any:
+    def _bytes(self) -> _t.Any:
         if self.data is None and self.filename:
             with open(self.filename, "rb") as file:
                 return file.read()
         return self.data
 
-    def _repr_png_(self) -> Any:
+    def _repr_png_(self) -> _t.Any:
         data = self._bytes() if type(self).__name__ == "Image" else None
         return data if isinstance(data, bytes) and data.startswith(b"\x89PNG") else None
 
-    def _repr_jpeg_(self) -> Any:
+    def _repr_jpeg_(self) -> _t.Any:
         data = self._bytes() if type(self).__name__ == "Image" else None
         return data if isinstance(data, bytes) and data.startswith(b"\xff\xd8") else None
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+    def _repr_mimebundle_(self, **kwargs: _t.Any) -> _t.Any:
         mime = {"SVG": "image/svg+xml", "HTML": "text/html"}.get(type(self).__name__)
         data = self._bytes() if mime else None
         return {mime: data.decode() if isinstance(data, bytes) else data} if mime else {}
@@ -56,13 +55,13 @@ def _nb_ipython() -> None:
             "Audio Code FileLink FileLinks GeoJSON HTML IFrame Image JSON Javascript Latex "
             "Markdown Math Pretty ProgressBar SVG Video VimeoVideo YouTubeVideo DisplayObject"
         )
-        root: Any = types.ModuleType("IPython")
+        root: _t.Any = _types.ModuleType("IPython")
         root.__path__ = []
-        core: Any = types.ModuleType("IPython.core")
+        core: _t.Any = _types.ModuleType("IPython.core")
         core.__path__ = []
-        shell: Any = types.ModuleType("IPython.core.interactiveshell")
+        shell: _t.Any = _types.ModuleType("IPython.core.interactiveshell")
         shell.InteractiveShell = type("InteractiveShell", (), {"ast_node_interactivity": ""})
-        shown = types.ModuleType("IPython.display")
+        shown = _types.ModuleType("IPython.display")
         for name in names.split():
             setattr(shown, name, type(name, (_NbRich,), {}))
         root.display, root.core, core.display, core.interactiveshell = shown, core, shown, shell
@@ -70,12 +69,9 @@ def _nb_ipython() -> None:
         modules = {"": root, ".display": shown, ".core": core, ".core.display": shown}
         modules[".core.interactiveshell"] = shell
         modules[".core.display_functions"] = shown
-        sys.modules.update({"IPython" + name: module for name, module in modules.items()})
+        _sys.modules.update({"IPython" + name: module for name, module in modules.items()})
     nothing = globals()["get_ipython"]
     shown.display = globals()["display"]
     for name in ("clear_output", "set_matplotlib_formats", "update_display", "display_html"):
         setattr(shown, name, lambda *args, **kwargs: nothing())
     shown.display_html = shown.display
-
-
-_nb_ipython()

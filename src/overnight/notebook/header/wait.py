@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 # -- embedded from here -------------------------------------------------------------------------
-_nb_loop: Any = None
+import typing as _t
+
+_nb_loop: _t.Any = None
 
 
-def _nb_await(awaitable: Any) -> Any:
+def _nb_await(awaitable: _t.Any) -> _t.Any:
     """``await`` outside a function: one event loop for the whole script, as in a notebook."""
     import asyncio
 
@@ -17,7 +17,7 @@ def _nb_await(awaitable: Any) -> Any:
         _nb_loop = asyncio.new_event_loop()
         asyncio.set_event_loop(_nb_loop)
 
-    async def result() -> Any:
+    async def result() -> _t.Any:
         return await awaitable
 
     return _nb_loop.run_until_complete(result())

@@ -1,0 +1,46 @@
+"""Help pages and shell completion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from overnight.messages import say
+
+SHOWING = ("ls", "status", "logs", "top", "wait", "rm")
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("verb", SHOWING)
+def test_each_help_page_has_an_example(
+    shell: Any, verb: str, lang: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OVERNIGHT_LANG", lang)
+    shown = shell(verb, "--help", lang=lang, env={"COLUMNS": "200"}).stdout
+    example = say(f"show.{verb}_help").rpartition("\n")[2]
+    assert example in shown
+    assert ("Example: " if lang == "en" else "예: ") in example
+
+
+def test_bash_completes_verbs_and_runs(ledger: Any, finished: Any, shell: Any) -> None:
+    run = ledger("baseline", events=finished)
+
+    def completed(words: str, place: int) -> list[str]:
+        env = {
+            "_OVERNIGHT_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(place),
+        }
+        return list(shell(env=env, code=None).stdout.split())
+
+    assert "status" in completed("overnight sta", 1)
+    assert completed("overnight status ba", 2) == ["baseline", run.run_id]
+    assert completed("overnight logs base", 2) == ["baseline", run.run_id]
+    assert completed("overnight rm ba", 2) == ["baseline", run.run_id]
+
+
+def test_completion_can_be_installed(shell: Any, tmp_path: Any) -> None:
+    done = shell("--install-completion", "bash", env={"HOME": str(tmp_path)}, code=None)
+    assert done.returncode == 0
+    assert "_OVERNIGHT_COMPLETE" in (tmp_path / ".bash_completions" / "overnight.sh").read_text()
