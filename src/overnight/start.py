@@ -96,7 +96,7 @@ def start(asked: Asked, found: Sequence[UserError] = ()) -> Started:
         why = name_problem(asked.name)
         if why is not None:
             problems.append(UserError(f"run.name_{why}", where="--name", limit=MAX_NAME_CHARS))
-    if kind != "notebook":
+    if kind in ("script", "command"):
         problems += [
             UserError("run.set_on_script", where=f"--set {key}", key=key, target=asked.target)
             for key in asked.overrides
@@ -113,12 +113,13 @@ def start(asked: Asked, found: Sequence[UserError] = ()) -> Started:
         ]
     conversion = _convert(asked, env, problems) if kind == "notebook" and not problems else None
     python = _python(asked, conversion, env, problems) if kind != "command" else ""
-    argv = _argv(asked, kind, python, env, problems)
+    argv = _argv(asked, kind, python, env, problems) if kind is not None else []
     if conversion is not None and python:
         _check_notebook(asked.target, conversion, python, problems)
     problems += _check_root(root)
     if problems:
         raise UserErrors(problems)
+    assert kind is not None
     return _start(asked, kind, root, argv, env, python, conversion)
 
 
@@ -240,7 +241,7 @@ def _python(
 
 def _argv(
     asked: Asked,
-    kind: TargetKind | None,
+    kind: TargetKind,
     python: str,
     env: Mapping[str, str],
     problems: list[UserError],
@@ -292,7 +293,7 @@ def _is_read_only(folder: str) -> bool:
 
 def _start(
     asked: Asked,
-    kind: TargetKind | None,
+    kind: TargetKind,
     root: str,
     argv: list[str],
     env: dict[str, str],

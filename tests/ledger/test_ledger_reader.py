@@ -134,7 +134,7 @@ ROLLING = """
 import sys
 from overnight.ledger.writer import Pen
 pen = Pen(sys.argv[1], "metrics", attempt=0, segment_bytes=200)
-for value in range(5000):
+for value in range(2000):
     pen.append({"v": value})
 """
 
@@ -146,7 +146,7 @@ def test_a_tail_misses_nothing_of_a_pen_that_rolls_over_beside_it(tmp_path: Path
         seen += values_of(list(tail.read()))
     seen += values_of(list(tail.read()))
     assert writer.returncode == 0
-    assert seen == list(range(5000))
+    assert seen == list(range(2000))
     assert tail.broken == 0
 
 

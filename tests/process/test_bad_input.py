@@ -61,7 +61,8 @@ def test_nothing_to_run(workplace) -> None:
     ("words", "key"),
     [
         (["nowhere.py"], "no_such_file"),
-        (["trian.py"], "no_such_file_near"),
+        (["trian.py", "--lr", "3"], "no_such_file_near"),
+        (["nowhere.ipynb", "--set", "A=1"], "no_such_file"),
         (["deep/nowhere.ipynb"], "no_such_file"),
         (["."], "is_folder"),
         (["notes.txt", "--lr", "3"], "unknown_target"),
@@ -95,7 +96,6 @@ def test_nothing_to_run(workplace) -> None:
         (["--", "./broken"], "cannot_start"),
         (["--", "./no-interpreter"], "cannot_start"),
         (["train.py", "--root", "notes.txt/below"], "root_unwritable"),
-        (["train.py", "--root", "/proc/here"], "root_unwritable"),
     ],
 )  # fmt: skip
 def test_each_mistake(workplace, script, words: list[str], key: str) -> None:
@@ -110,7 +110,7 @@ def test_each_mistake(workplace, script, words: list[str], key: str) -> None:
 def test_several_mistakes_are_told_at_once(workplace, script) -> None:
     _refused(
         workplace, script, "--name", "../x", "--set", "A=1", "--env", "MISSING", "--python", "/no/py",
-        "--stall-after", "never", "--root", "/proc/x",
+        "--stall-after", "never", "--root", script / "below",
         keys=("span_form", "name_path", "set_on_script", "env_missing", "no_such_python",
               "root_unwritable"),
     )  # fmt: skip
@@ -204,10 +204,9 @@ _HOSTILE = [
 
 @pytest.mark.parametrize("name", _HOSTILE)
 def test_hostile_file_and_folder_names_end_to_end(workplace, name: str) -> None:
-    folder = workplace.root / ("x" + name if name in ("..",) else name[:60])
+    folder = workplace.root / ("x" + name[:60])
     folder.mkdir()
-    script = folder / (name[:200] if len(name.encode()) < 250 else name[:110])
-    script = script.with_name(script.name + ".py")
+    script = folder / (name[:100] + "a.py")
     script.write_text("import os, sys; print(len(sys.argv), flush=True)")
     run = workplace.run("--root", folder, "--", sys.executable, script, name)
     assert workplace.ended(run) == Finished(), workplace.log(run)

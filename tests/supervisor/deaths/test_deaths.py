@@ -613,6 +613,7 @@ import os, sys, time
 reader, writer = os.pipe()
 if os.fork() == 0:
     os.setsid()
+    os.close(writer)  # what is left of it dies with main
     os.read(reader, 1)
     print("worker: main is gone")
     os._exit(0)
