@@ -141,6 +141,14 @@ def environment(name: str, *requirements: str) -> Path:
     return python
 
 
+def own_environment() -> Path:
+    """The Python of an environment that holds the package as it is now, and what it needs."""
+    python = environment("overnight", str(ROOT))
+    again = ["pip", "install", "--quiet", "--python", str(python), "--no-deps", "--reinstall"]
+    subprocess.run([uv(), *again, str(ROOT)], env=uv_environment(), check=True)
+    return python
+
+
 def uv() -> str:
     """The installer beside the Python that runs the bench."""
     return str(Path(sys.executable).with_name("uv"))

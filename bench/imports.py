@@ -38,13 +38,7 @@ def _milliseconds(python: Path, code: str) -> float:
 
 def main() -> None:
     """Prints the table."""
-    # The package as it is now: an environment made for an older state would measure that.
-    ours = measure.environment("overnight", str(measure.ROOT))
-    subprocess.run(
-        [measure.uv(), "pip", "install", "--quiet", "--python", str(ours), "--no-deps",
-         "--reinstall", str(measure.ROOT)],
-        env=measure.uv_environment(), check=True,
-    )  # fmt: skip
+    ours = measure.own_environment()
     theirs = measure.environment("knockknock", "knockknock")
     import_ours = _IMPORT.format(name="overnight")
     import_theirs = _IMPORT.format(name="knockknock")

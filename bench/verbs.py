@@ -73,12 +73,7 @@ def _seconds(argv: Sequence[str | Path], state: str, *, cold: bool) -> float:
 
 def main() -> None:
     """Prints the table."""
-    ours = measure.environment("overnight", str(measure.ROOT))
-    subprocess.run(
-        [measure.uv(), "pip", "install", "--quiet", "--python", str(ours), "--no-deps",
-         "--reinstall", str(measure.ROOT)],
-        env=measure.uv_environment(), check=True,
-    )  # fmt: skip
+    ours = measure.own_environment()
     verb = ours.with_name("overnight")
     rivals = {name: measure.environment(name, name).with_name(name) for name in ("mlflow", "wandb")}
     can_forget = _DROP_CACHES.exists() and os.access(_DROP_CACHES, os.W_OK)

@@ -23,7 +23,7 @@ Convert = Callable[..., Conversion]
         ("pip3 install -q -U 'timm>=1.0' torch==2.1", "pip", ("timm>=1.0", "torch==2.1")),
         ("python -m pip install x[a,b]~=1.2", "pip", ("x[a,b]~=1.2",)),
         ("{sys.executable} -m pip install x", "pip", ("x",)),
-        ("pip install -f https://x.y/z --extra-index-url https://a b", "pip", ("b",)),
+        ("pip install -f https://x.y/z -i https://a b", "pip", ("b",)),
         ("pip install git+https://github.com/a/b.git", "pip", ("git+https://github.com/a/b.git",)),
         ("pip install -e .", "pip", (".",)),
         ("pip install x > /dev/null 2>&1", "pip", ("x",)),

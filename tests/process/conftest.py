@@ -60,12 +60,15 @@ class Workplace:
         path.write_text(textwrap.dedent(source), encoding="utf-8")
         return path
 
+    def command(self, *words: object) -> list[str]:
+        return [sys.executable, "-m", "overnight", *map(str, words)]
+
     def overnight(
         self, *words: object, env: dict[str, str] | None = None, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Runs the command line as a person would, and waits for it."""
         return subprocess.run(
-            [sys.executable, "-m", "overnight", *map(str, words)],
+            self.command(*words),
             env={**self.env, **(env or {})},
             cwd=cwd or self.root,
             capture_output=True,

@@ -75,15 +75,16 @@ class Launch:
         Raises:
             LedgerError: It is missing or damaged.
         """
-        said = files.read_json(run.launch_json)
         try:
-            assert said is not None
+            with open(run.launch_json, "rb") as file:
+                said = json.loads(file.read())
+            assert isinstance(said, dict)
             known: dict[str, Any] = {f.name: said[f.name] for f in fields(cls) if f.name in said}
             for name in ("argv", "env_names"):
                 known[name] = tuple(str(item) for item in known.get(name, ()))
             launch = cls(**known)
             assert launch.argv
-        except (AssertionError, TypeError) as error:
+        except (OSError, ValueError, RecursionError, AssertionError, TypeError) as error:
             raise LedgerError("run.no_launch", where=run.launch_json) from error
         return launch._in(run.root)
 

@@ -15,13 +15,12 @@ import random
 import shutil
 import signal
 import struct
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +36,7 @@ from overnight.supervisor.detach import detach, holder
 from overnight.supervisor.ending import settle
 from overnight.supervisor.launch import Launch
 from overnight.supervisor.process import of_run, send
+from overnight.testing.faults import FaultUnavailableError, small_disk
 
 assert sys.platform != "win32"
 
@@ -97,22 +97,6 @@ class Found:
         return not (self.lost or self.left or self.wrong)
 
 
-@contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[bool]:
-    """A real disk of 96 MiB at ``folder``; False where this user may not mount one."""
-    folder.mkdir()
-    size = f"size={_DISK_KIB}k"
-    mounted = sys.platform == "linux" and not subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)],
-        capture_output=True, check=False,
-    ).returncode  # fmt: skip
-    try:
-        yield mounted
-    finally:
-        if mounted:
-            subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 class Storm:
     """One storm.
 
@@ -120,10 +104,10 @@ class Storm:
         folder: Where everything happens; removed by the caller.
         kills: How many in all.
         seed: Decides victims and moments.
-        disk: Whether ``folder/disk`` is a small disk that may be filled.
+        disk: A small disk that may be filled; None where this user may not mount one.
     """
 
-    def __init__(self, folder: Path, *, kills: int, seed: int, disk: bool) -> None:
+    def __init__(self, folder: Path, *, kills: int, seed: int, disk: Path | None) -> None:
         self._folder, self._seed, self._disk = folder, seed, disk
         self._script = folder / "storm_job.py"
         self._script.write_text(_JOB, encoding="utf-8")
@@ -151,7 +135,8 @@ class Storm:
             kills = self._take(rng.choice([1, 1, 2, 3]))
             if not kills:
                 return
-            victims = [rng.choice(_VICTIMS if self._disk else _VICTIMS[:3]) for _ in range(kills)]
+            possible = _VICTIMS if self._disk is not None else _VICTIMS[:3]
+            victims = [rng.choice(possible) for _ in range(kills)]
             on_disk = "disk" in victims
             # One run at a time on the small disk: filling it must not hit a run that starts.
             with self._disk_lock if on_disk else contextlib.nullcontext():
@@ -162,7 +147,10 @@ class Storm:
     def _episode(
         self, name: str, victims: Sequence[Victim], rng: random.Random, on_disk: bool
     ) -> Found:
-        root = self._folder / ("disk" if on_disk else "roots") / name
+        place = self._folder / "roots"
+        if on_disk and self._disk is not None:
+            place = self._disk
+        root = place / name
         acknowledged = self._folder / f"{name}.acknowledged"
         asked = Asked(
             target=str(self._script),
@@ -264,12 +252,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = Path(tempfile.mkdtemp(prefix="overnight-storm-"))
     os.environ["XDG_STATE_HOME"] = str(folder / "state")
     try:
-        with small_disk(folder / "disk") as disk:
+        with contextlib.ExitStack() as stack:
+            disk: Path | None = None
+            with contextlib.suppress(FaultUnavailableError):
+                disk = stack.enter_context(small_disk(_DISK_KIB))
             storm = Storm(folder, kills=asked.kills, seed=asked.seed, disk=disk)
             found = storm.run(asked.workers)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    _print(found, asked.seed, disk, time.monotonic() - begun, as_json=asked.json)
+    _print(found, asked.seed, disk is not None, time.monotonic() - begun, as_json=asked.json)
     return 0 if found.is_clean else 1
 
 

@@ -53,7 +53,7 @@ def _nb_keep(content: _t.Any, suffix: str) -> None:
     run_dir = _os.environ.get("OVERNIGHT_RUN_DIR")
     folder = _os.path.splitext(_NB_SCRIPT)[0] + "_pictures"
     if run_dir:
-        folder = _os.path.join(run_dir, "media", "cells")
+        folder = _os.path.join(run_dir, "media")
     path = _os.path.join(folder, name)
     try:
         _os.makedirs(folder, exist_ok=True)

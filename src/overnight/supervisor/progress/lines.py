@@ -211,28 +211,12 @@ def _read_bar(text: str, seen: LineSeen) -> str:
     if at >= 0:
         match = _TQDM.search(text, max(0, at - 3))
         if match:
-            _, done, done_unit, total, total_unit = match.groups()
-            tail = text[match.end() : match.end() + 80]
-            return _bar(
-                seen,
-                text[: match.start()],
-                _scaled(done, done_unit),
-                _scaled(total, total_unit),
-                tail,
-            )
+            return _scaled_bar(seen, text, match, tail_chars=80)
         return text
     if "━" in text or "─" in text:
         match = _HEAVY_BAR.search(text)
         if match:
-            _, done, done_unit, total, total_unit = match.groups()
-            tail = text[match.end() : match.end() + 40]
-            return _bar(
-                seen,
-                text[: match.start()],
-                _scaled(done, done_unit),
-                _scaled(total, total_unit),
-                tail,
-            )
+            return _scaled_bar(seen, text, match, tail_chars=40)
         match = _RICH_COUNT.search(text)
         if match:
             return _bar(seen, text[: match.start()], float(match[1]), float(match[2]), "•")
@@ -246,6 +230,14 @@ def _read_bar(text: str, seen: LineSeen) -> str:
             seen.bar.in_epoch = True
         return head
     return text
+
+
+def _scaled_bar(seen: LineSeen, text: str, match: re.Match[str], *, tail_chars: int) -> str:
+    """The bar of a match whose counts may carry a k or M."""
+    _, done, done_unit, total, total_unit = match.groups()
+    tail = text[match.end() : match.end() + tail_chars]
+    done_scaled, total_scaled = _scaled(done, done_unit), _scaled(total, total_unit)
+    return _bar(seen, text[: match.start()], done_scaled, total_scaled, tail)
 
 
 def _bar(seen: LineSeen, head: str, done: float, total: float, tail: str) -> str:
