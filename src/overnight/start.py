@@ -114,13 +114,14 @@ def start(asked: Asked, found: Sequence[UserError] = ()) -> Started:
     conversion = _convert(asked, env, problems) if kind == "notebook" and not problems else None
     python = _python(asked, conversion, env, problems) if kind != "command" else ""
     argv = _argv(asked, kind, python, env, problems) if kind is not None else []
+    findings: list[Any] = []
     if conversion is not None and python:
-        _check_notebook(asked.target, conversion, python, problems)
+        findings = _check_notebook(asked.target, conversion, python, problems)
     problems += _check_root(root)
     if problems:
         raise UserErrors(problems)
     assert kind is not None
-    return _start(asked, kind, root, argv, env, python, conversion)
+    return _start(asked, kind, root, argv, env, python, conversion, findings)
 
 
 # ── checks ──────────────────────────────────────────────────────────────────────────────────
@@ -209,18 +210,33 @@ def _convert(asked: Asked, env: Mapping[str, str], problems: list[UserError]) ->
     return None
 
 
-def _check_notebook(target: str, conversion: Any, python: str, problems: list[UserError]) -> None:
-    """What in the notebook would stop it at night."""
-    from overnight.notebook import check_installs
+def _check_notebook(
+    target: str, conversion: Any, python: str, problems: list[UserError]
+) -> list[Any]:
+    """What a person should know of a notebook; what would stop it at night is a problem."""
+    from pathlib import Path
 
-    found = [*conversion.findings, *check_installs(conversion.installs, python)]
+    from overnight.notebook import Finding, check_installs
+
+    folder = os.path.dirname(os.path.abspath(target))
+    installs, imports = conversion.installs, conversion.imports
+    found = [
+        *conversion.findings,
+        *check_installs(installs, python, imports=imports, folder=Path(folder)),
+    ]
+    for item in conversion.inputs:
+        missing = not os.path.exists(os.path.join(folder, os.path.expanduser(item.path)))
+        # Named twice, it is probably made by the notebook itself before it is read.
+        if missing and conversion.source.count(os.path.basename(item.path)) == 1:
+            fields = {"path": item.path}
+            found.append(Finding("warns", item.cell, item.line, "run.input_missing", fields))
     for finding in found:
         if finding.level == "blocks":
-            where = f"{target}, cell {finding.cell}" + (
-                f", line {finding.line}" if finding.line else ""
-            )
+            where = f"{target}, cell {finding.cell}"
+            where += f", line {finding.line}" if finding.line else ""
             problems.append(NotebookError("run.notebook_blocks", where=where, text=finding.text,
                                           fix=finding.fix))  # fmt: skip
+    return found
 
 
 def _python(
@@ -299,6 +315,7 @@ def _start(
     env: dict[str, str],
     python: str,
     conversion: Any,
+    findings: Sequence[Any],
 ) -> Started:
     name = asked.name or name_from(asked.target or asked.args[0])
     run = create_run(root, asked.kind, name)
@@ -349,7 +366,6 @@ def _start(
             raise LedgerError("run.supervisor_died", where=crashed.rpartition("\n")[2])
         reason = os.strerror(answer.errno)
         raise UserErrors([UserError("run.cannot_start", where=answer.file, reason=reason)])
-    findings = conversion.findings if conversion is not None else ()
     diff = conversion.overrides_diff if conversion is not None else ""
     return Started(run, name, answer.job_pid, findings, diff, answer.unlisted)
 

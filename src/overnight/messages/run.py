@@ -91,6 +91,8 @@ EN = {
     "run.no_launch.fix": "start it anew with overnight run",
     "run.notebook_blocks": "{text}",
     "run.notebook_blocks.fix": "{fix}",
+    "run.input_missing": "{path} is not there (yet)",
+    "run.input_missing.fix": "put it beside the notebook, or say where it lies with --map",
 }
 
 KO = {
@@ -183,4 +185,6 @@ KO = {
     "run.no_launch.fix": "overnight run 으로 새로 시작하십시오",
     "run.notebook_blocks": "{text}",
     "run.notebook_blocks.fix": "{fix}",
+    "run.input_missing": "{path} 파일이 (아직) 없습니다",
+    "run.input_missing.fix": "노트북 옆에 두거나 --map으로 위치를 알려 주십시오",
 }

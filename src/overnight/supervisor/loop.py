@@ -25,7 +25,7 @@ from overnight.ledger.reader import read
 from overnight.ledger.state import LEASE_EVERY_S, view
 from overnight.ledger.writer import Pen
 from overnight.supervisor import ending, keeper, outputs, process
-from overnight.supervisor.detach import holder, take
+from overnight.supervisor.detach import holder, reserve_requests, take
 from overnight.supervisor.diagnose import Cause
 from overnight.supervisor.launch import Launch, import_path, job_environment, reveal
 from overnight.supervisor.oom import OomCounters
@@ -129,6 +129,8 @@ class Supervisor:
             attempt=self.attempt,
             umask=self.umask,
         )
+        with contextlib.suppress(OSError):  # the keeper needs some too, and says so
+            reserve_requests(self.run)
         log_bytes = self.log_size()
         self.kept = keeper.keep(self.run, begin)
         self.note(
@@ -379,8 +381,9 @@ class Supervisor:
                     if self.stop is None or asked.now:
                         self.stop = asked
             if not self._pending:
-                with contextlib.suppress(OSError):  # a disk gone read-only
+                with contextlib.suppress(OSError):  # a disk gone read-only, or full
                     files.discard(path)
+                    reserve_requests(self.run)
 
     def requests(self) -> list[str]:
         """The requests that wait, oldest first."""
