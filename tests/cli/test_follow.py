@@ -39,7 +39,7 @@ def test_on_a_terminal_lines_scroll_above_one_live_line(shell: Any) -> None:
     printed = [line for line in lasting.split("\n") if "it/s]" in line]
     assert len(printed) == 4
     assert all("100%" in line for line in printed)
-    end = terminal.shown[terminal.shown.index("[EXIT] SUCCESS code=0") :]
+    end = lasting[lasting.index("[EXIT] SUCCESS code=0") :]
     for part in ("finished", "loss 0.25 · accuracy 0.875", "model.pt", "predictions.csv",
                  "overnight logs job_"):  # fmt: skip
         assert part in end

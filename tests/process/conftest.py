@@ -1,7 +1,7 @@
 """A workplace for tests of real detached processes: its own root, home and state folder.
 
-Whatever a test starts inherits this workplace's ``XDG_STATE_HOME``; by it everything is found again,
-and a test that leaves a process behind fails.
+Whatever a test starts inherits this workplace's ``XDG_STATE_HOME``; by it everything is found
+again, and a test that leaves a process behind fails.
 """
 
 from __future__ import annotations

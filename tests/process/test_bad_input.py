@@ -109,8 +109,8 @@ def test_each_mistake(workplace, script, words: list[str], key: str) -> None:
 
 def test_several_mistakes_are_told_at_once(workplace, script) -> None:
     _refused(
-        workplace, script, "--name", "../x", "--set", "A=1", "--env", "MISSING", "--python", "/no/py",
-        "--stall-after", "never", "--root", script / "below",
+        workplace, script, "--name", "../x", "--set", "A=1", "--env", "MISSING",
+        "--python", "/no/py", "--stall-after", "never", "--root", script / "below",
         keys=("span_form", "name_path", "set_on_script", "env_missing", "no_such_python",
               "root_unwritable"),
     )  # fmt: skip
@@ -197,8 +197,8 @@ def test_permissions(workplace, script, what: str) -> None:
 
 _HOSTILE = [
     "with space", "quo'te", 'dou"ble', "new\nline", "tab\tbed", "$(touch x)", "`x`", "a;b", "*?[x]",
-    "-dash", ".hidden", "%s%d{x}", "😀🚀", "[Image] 베이스라인 코드", "é" * 100, "x" * 250, "..", "...x",
-    "a\u202eb",
+    "-dash", ".hidden", "%s%d{x}", "😀🚀", "[Image] 베이스라인 코드", "é" * 100, "x" * 250,
+    "..", "...x", "a\u202eb",
 ]  # fmt: skip
 
 
@@ -211,7 +211,7 @@ def test_hostile_file_and_folder_names_end_to_end(workplace, name: str) -> None:
     run = workplace.run("--root", folder, "--", sys.executable, script, name)
     assert workplace.ended(run) == Finished(), workplace.log(run)
     assert workplace.log(run).startswith("2\n")
-    plain = workplace.run("--root", folder, os.path.join(".", script.name), name, cwd=folder)
+    plain = workplace.run("--root", folder, f"./{script.name}", name, cwd=folder)
     assert workplace.ended(plain) == Finished(), workplace.log(plain)
     assert Path(plain.dir).is_relative_to(folder)
     for verb in ("status", "logs", "wait"):

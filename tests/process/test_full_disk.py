@@ -144,12 +144,12 @@ def test_full_in_between_then_free_again(workplace, disk) -> None:
         """
     )
     run = workplace.run(script)
-    workplace.until(lambda: os.path.exists(run.at("metrics.jsonl")))
+    workplace.until(lambda: Path(run.at("metrics.jsonl")).exists())
     ballast = _fill(disk)
-    before = os.stat(run.status_json).st_mtime_ns
+    before = Path(run.status_json).stat().st_mtime_ns
     assert isinstance(view(run).state, Running)
     ballast.unlink()
-    workplace.until(lambda: os.stat(run.status_json).st_mtime_ns > before)
+    workplace.until(lambda: Path(run.status_json).stat().st_mtime_ns > before)
     go.touch()
     assert workplace.ended(run) == Finished()
     assert Path(run.supervisor_log).read_text() == ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,13 +64,11 @@ def test_a_training_says_so_in_its_last_line(workplace) -> None:
 
 @pytest.mark.parametrize("removed", ["the file", "its folder", "all logs"])
 def test_the_log_was_removed_meanwhile(workplace, waiting, removed: str) -> None:
-    import shutil
-
     run = workplace.run(waiting)
     if removed == "the file":
-        os.unlink(run.log)
+        Path(run.log).unlink()
     elif removed == "its folder":
-        shutil.rmtree(os.path.dirname(run.log))
+        shutil.rmtree(Path(run.log).parent)
     else:
         shutil.rmtree(workplace.root / "logs")
     (workplace.root / "go").touch()

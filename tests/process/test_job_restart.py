@@ -156,7 +156,12 @@ def test_the_wait_doubles_up_to_five_minutes() -> None:
 
 
 def test_what_the_machine_did_is_tried_again_though_it_is_the_same() -> None:
-    for kind, again in [("host_oom", True), ("nccl", True), ("exception", False), ("nan_loss", False)]:
+    for kind, again in [
+        ("host_oom", True),
+        ("nccl", True),
+        ("exception", False),
+        ("nan_loss", False),
+    ]:
         cause = {"kind": kind, "evidence": "the same"}
         follows = decide(3, [cause, cause], code_changed=False)
         assert isinstance(follows, Restart) is again, kind
@@ -325,7 +330,7 @@ def test_a_run_of_another_machine(workplace, waiting, age_s: int) -> None:
     workplace.kill(workplace.keeper(run))
     workplace.kill(workplace.job(run))
     _as_if(workplace, run, machine="another-machine", host="gpu02")
-    lease = os.stat(run.lease)
+    lease = Path(run.lease).stat()
     os.utime(run.lease, (lease.st_atime - age_s, lease.st_mtime - age_s))
     stop = workplace.overnight("stop", run.run_id)
     assert stop.returncode == 2
@@ -372,7 +377,7 @@ def test_a_run_without_its_launch_file(workplace) -> None:
     workplace.ended(run)
     for damage in (None, b"{", b"[]", b'{"argv": 3, "cwd": "/", "env": {}}', b'{"argv": []}'):
         if damage is None:
-            os.unlink(run.launch_json)
+            Path(run.launch_json).unlink()
         else:
             Path(run.launch_json).write_bytes(damage)
         done = workplace.overnight("resume", run.run_id)

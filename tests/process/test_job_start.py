@@ -49,6 +49,10 @@ def _seen(folder: Path) -> dict[str, Any]:
     return said
 
 
+def _mode(path: Path | str) -> int:
+    return stat.S_IMODE(Path(path).stat().st_mode)
+
+
 def test_it_returns_once_the_job_runs_and_says_what_to_do_next(workplace, waiting) -> None:
     done = workplace.overnight("run", waiting, "--name", "first")
     assert done.returncode == 0, done.stderr
@@ -68,10 +72,10 @@ def test_it_returns_once_the_job_runs_and_says_what_to_do_next(workplace, waitin
 def test_the_folder_holds_what_the_format_says_and_is_private(workplace, waiting) -> None:
     run = workplace.run(waiting, "--label", "a b")
     for name in ("run.json", "launch.json", "config.yaml", "keeper.json", "lease", "events.jsonl"):
-        assert stat.S_IMODE(os.stat(run.at(name)).st_mode) == 0o600, name
-    for folder in (run.dir, run.claims, run.control, run.code, os.path.dirname(run.log)):
-        assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700, folder
-    assert stat.S_IMODE(os.stat(run.log).st_mode) == 0o600
+        assert _mode(run.at(name)) == 0o600, name
+    for folder in (run.dir, run.claims, run.control, run.code, Path(run.log).parent):
+        assert _mode(folder) == 0o700, folder
+    assert _mode(run.log) == 0o600
     info = json.loads(Path(run.run_json).read_text())
     assert info["run_id"] == run.run_id
     assert info["root"] == str(workplace.root)
@@ -79,7 +83,7 @@ def test_the_folder_holds_what_the_format_says_and_is_private(workplace, waiting
     assert info["supervised"] is True
     assert info["log"] == run.log
     assert Path(run.code, "job.py").read_text() == waiting.read_text()
-    workplace.until(lambda: os.path.exists(run.machine_json))
+    workplace.until(Path(run.machine_json).exists)
     (workplace.root / "go").touch()
     workplace.ended(run)
     assert Path(run.supervisor_log).read_text() == ""
@@ -131,9 +135,8 @@ def test_the_jobs_own_files_get_the_callers_mask(workplace, umask: int) -> None:
     finally:
         os.umask(before)
     assert workplace.ended(run) == Finished()
-    mode = stat.S_IMODE((workplace.root / "model.bin").stat().st_mode)
-    assert mode == 0o666 & ~umask
-    assert stat.S_IMODE(os.stat(run.exit_json).st_mode) == 0o600
+    assert _mode(workplace.root / "model.bin") == 0o666 & ~umask
+    assert _mode(run.exit_json) == 0o600
 
 
 def test_nothing_of_the_callers_is_held_open(workplace, waiting) -> None:
@@ -151,8 +154,8 @@ def test_nothing_of_the_callers_is_held_open(workplace, waiting) -> None:
     os.close(read_end)
     run = workplace.run_at(workplace.runs()[0])
     for who in (workplace.supervisor(run), workplace.keeper(run)):
-        assert os.readlink(f"/proc/{who.pid}/cwd") == "/"
-        links = {os.readlink(f"/proc/{who.pid}/fd/{fd}") for fd in (0, 1, 2)}
+        assert Path(f"/proc/{who.pid}/cwd").readlink() == Path("/")
+        links = {str(Path(f"/proc/{who.pid}/fd/{fd}").readlink()) for fd in (0, 1, 2)}
         assert links == {os.devnull, run.supervisor_log}
     (workplace.root / "go").touch()
     workplace.ended(run)
@@ -250,7 +253,9 @@ def test_a_python_without_overnight_imports_it_and_nothing_else_of_ours(workplac
 def test_a_bare_venv_is_the_jobs_python_when_it_is_active(workplace, tmp_path) -> None:
     venv = tmp_path / "a venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
-    script = workplace.script("import sys, overnight; overnight.init(); print('prefix', sys.prefix)")
+    script = workplace.script(
+        "import sys, overnight; overnight.init(); print('prefix', sys.prefix)"
+    )
     run = workplace.run(script, env={"VIRTUAL_ENV": str(venv)})
     assert workplace.ended(run) == Finished(), workplace.log(run)
     assert f"prefix {venv}" in workplace.log(run)

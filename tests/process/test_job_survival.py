@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from overnight.ledger.files import read_json, replace, to_json
 from overnight.ledger.paths import create_run
 from overnight.ledger.state import Failed, Finished, Lost, Running, Stopped, Unattended, view
-from overnight.supervisor.detach import detach
+from overnight.supervisor.detach import detach, kill
 from overnight.supervisor.ending import settle
 from overnight.supervisor.launch import Launch
 
@@ -157,8 +158,6 @@ def test_a_supervisor_that_dies_over_the_start_leaves_nothing_behind(workplace, 
     run = _prepared(workplace, waiting)
     detach(run, "start", {**workplace.env, "OVERNIGHT_CRASH_AT": "record.after:2"})
     workplace.until(lambda: workplace.job(run))
-    from overnight.supervisor.detach import kill
-
     kill(run)
     assert workplace.processes() == set()
 
@@ -282,9 +281,7 @@ def test_keeper_killed_while_the_job_has_workers_the_rest_is_ended_too(workplace
 
 
 def test_the_folder_is_removed_under_a_live_run(workplace, waiting) -> None:
-    import shutil
-
-    run = workplace.run(waiting)
+    workplace.run(waiting)
     shutil.rmtree(workplace.root / "experiments")
     shutil.rmtree(workplace.root / "logs")
     _go(workplace)
@@ -296,8 +293,8 @@ def test_damage_in_the_jobs_own_files_never_ends_the_supervisor(workplace) -> No
         r"""
         import os, time
         folder = os.environ["OVERNIGHT_RUN_DIR"]
-        lines = [b'{"_seq":0,"_event":"Progress","done":"x","total":[1]}\n', b"\xff\xfe\0\n", b"[]\n",
-                 b'{"_seq":1,"_kind":7,"step":"a","loss":{"b":1e999}}\n', b'{"_seq":true}\n',
+        lines = [b'{"_seq":0,"_event":"Progress","done":"x","total":[1]}\n', b"\xff\xfe\0\n",
+                 b"[]\n", b'{"_seq":1,"_kind":7,"step":"a","loss":{"b":1e999}}\n', b'{"_seq":true}\n',
                  b'{"_seq":2,"_event":"Progress","done":1e308,"total":-1,"unit":null}\n',
                  b"[" * 100000 + b"\n", b'{"_seq":3,"_kind":"step","step":1,"loss":"NaN"}\n']
         for name in ("job.jsonl", "metrics.jsonl", "media.jsonl"):

@@ -331,6 +331,9 @@ def _aligned(rows: list[tuple[str, str]]) -> list[str]:
     width = columns()
     lines = []
     for key, text in rows:
+        if not key:
+            lines.append("")
+            continue
         colour = _PROSE.get(key)
         pieces = [text]
         if key in _PROSE and width is not None:

@@ -97,6 +97,27 @@ class Found:
         return not (self.lost or self.left or self.wrong)
 
 
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One run of the storm: who is killed in it, in order."""
+
+    number: int
+    victims: tuple[Victim, ...]
+
+
+def plan(*, kills: int, seed: int, disk: bool) -> list[Episode]:
+    """All episodes of a storm: the same for the same arguments, however many work them off."""
+    rng = random.Random(f"{seed}/plan")
+    among = _VICTIMS if disk else _VICTIMS[:3]
+    episodes: list[Episode] = []
+    while kills > 0:
+        num_kills = min(kills, rng.choice([1, 1, 2, 3]))
+        victims = tuple(rng.choice(among) for _ in range(num_kills))
+        episodes.append(Episode(len(episodes), victims))
+        kills -= num_kills
+    return episodes
+
+
 class Storm:
     """One storm.
 
@@ -109,47 +130,29 @@ class Storm:
 
     def __init__(self, folder: Path, *, kills: int, seed: int, disk: Path | None) -> None:
         self._folder, self._seed, self._disk = folder, seed, disk
+        self._episodes = plan(kills=kills, seed=seed, disk=disk is not None)
         self._script = folder / "storm_job.py"
         self._script.write_text(_JOB, encoding="utf-8")
-        self._kills_left = kills
-        self._lock = threading.Lock()
         self._disk_lock = threading.Lock()
         self.found = Found()
 
     def run(self, workers: int) -> Found:
         """Runs until all kills are done."""
         with ThreadPoolExecutor(workers) as pool:
-            for worker in [pool.submit(self._work, number) for number in range(workers)]:
-                worker.result()
+            for found in pool.map(self._work, self._episodes):
+                self.found.add(found)
         return self.found
 
-    def _take(self, wanted: int) -> int:
-        with self._lock:
-            taken = min(wanted, self._kills_left)
-            self._kills_left -= taken
-            return taken
+    def _work(self, episode: Episode) -> Found:
+        on_disk = "disk" in episode.victims
+        # One run at a time on the small disk: filling it must not hit a run that starts.
+        with self._disk_lock if on_disk else contextlib.nullcontext():
+            return self._live_through(episode, on_disk)
 
-    def _work(self, worker: int) -> None:
-        rng = random.Random(f"{self._seed}/{worker}")
-        for episode in range(10**6):
-            kills = self._take(rng.choice([1, 1, 2, 3]))
-            if not kills:
-                return
-            possible = _VICTIMS if self._disk is not None else _VICTIMS[:3]
-            victims = [rng.choice(possible) for _ in range(kills)]
-            on_disk = "disk" in victims
-            # One run at a time on the small disk: filling it must not hit a run that starts.
-            with self._disk_lock if on_disk else contextlib.nullcontext():
-                found = self._episode(f"w{worker}-e{episode}", victims, rng, on_disk)
-            with self._lock:
-                self.found.add(found)
-
-    def _episode(
-        self, name: str, victims: Sequence[Victim], rng: random.Random, on_disk: bool
-    ) -> Found:
-        place = self._folder / "roots"
-        if on_disk and self._disk is not None:
-            place = self._disk
+    def _live_through(self, episode: Episode, on_disk: bool) -> Found:
+        rng = random.Random(f"{self._seed}/{episode.number}")
+        name = f"e{episode.number}"
+        place = self._disk if on_disk and self._disk is not None else self._folder / "roots"
         root = place / name
         acknowledged = self._folder / f"{name}.acknowledged"
         asked = Asked(
@@ -161,7 +164,7 @@ class Storm:
         run = start(asked).run
         found = Found(runs=1)
         ballast = root.parent / "ballast"
-        for victim in victims:
+        for victim in episode.victims:
             time.sleep(rng.uniform(0.02, 0.5))
             if victim == "disk":
                 _fill(ballast)
@@ -175,7 +178,7 @@ class Storm:
         if on_disk:
             time.sleep(rng.uniform(0.1, 0.6))
             ballast.unlink(missing_ok=True)
-        self._judge(run, name, victims, acknowledged, found)
+        self._judge(run, name, episode.victims, acknowledged, found)
         shutil.rmtree(root, ignore_errors=True)
         return found
 
@@ -232,7 +235,9 @@ def _who(run: RunPaths, victim: str) -> list[Identity]:
 
 
 def _fill(ballast: Path) -> None:
-    """Takes all that is left of the disk, to the last byte."""
+    """Takes all that is left of the disk, to the last byte; only of one made for that."""
+    disk = os.statvfs(ballast.parent)
+    assert disk.f_blocks * disk.f_frsize <= 2 * _DISK_KIB * 1024, "this is a real disk"
     with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
         for size in (1 << 20, 4096, 1):
             with contextlib.suppress(OSError):
