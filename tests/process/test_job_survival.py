@@ -294,7 +294,8 @@ def test_damage_in_the_jobs_own_files_never_ends_the_supervisor(workplace) -> No
         import os, time
         folder = os.environ["OVERNIGHT_RUN_DIR"]
         lines = [b'{"_seq":0,"_event":"Progress","done":"x","total":[1]}\n', b"\xff\xfe\0\n",
-                 b"[]\n", b'{"_seq":1,"_kind":7,"step":"a","loss":{"b":1e999}}\n', b'{"_seq":true}\n',
+                 b"[]\n",
+                 b'{"_seq":1,"_kind":7,"step":"a","loss":{"b":1e999}}\n', b'{"_seq":true}\n',
                  b'{"_seq":2,"_event":"Progress","done":1e308,"total":-1,"unit":null}\n',
                  b"[" * 100000 + b"\n", b'{"_seq":3,"_kind":"step","step":1,"loss":"NaN"}\n']
         for name in ("job.jsonl", "metrics.jsonl", "media.jsonl"):

@@ -261,7 +261,7 @@ def _facts(seen: Glance, ending: bool) -> Iterator[tuple[str, str]]:
     if has_files(run.ckpt):
         yield "checkpoints", plain(run.ckpt)
     if isinstance(state, ENDED) and (ending or isinstance(state, Finished)):
-        models, tables = written(seen)
+        models, tables = written(run)
         if models:
             yield "models", models
         if tables:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from overnight.cli.output import print_json
+from overnight.cli.output import print_json, quoted
 from overnight.cli.select import complete_run, find
 from overnight.errors import LedgerError, RunConflict, UserError
 from overnight.ledger import files
@@ -67,7 +66,7 @@ def register(app: typer.Typer) -> None:
             return None
         saved = has_checkpoint(found)
         key = "adopted" if verb == "adopt" else "with_checkpoint" if saved else "from_start"
-        print(say("resume." + key, run=found.run_id, pid=job_pid, word=shlex.quote(found.run_id)))
+        print(say("resume." + key, run=found.run_id, pid=job_pid, word=quoted(found.run_id)))
         if follow:
             from overnight.cli.follow import follow as follow_run
 
@@ -96,7 +95,7 @@ def again(run: RunPaths, *, current: bool, force: bool) -> tuple[str, int]:
         elif changed and not os.path.exists(changed):
             raise RunConflict("resume.code_gone", where=changed)
         elif changed:
-            raise RunConflict("resume.code_changed", where=changed, run=shlex.quote(run.run_id))
+            raise RunConflict("resume.code_changed", where=changed, run=quoted(run.run_id))
     env = with_dotenv(os.environ, run.root)
     missing = [name for name in launch.env_names if name not in env]
     if missing and verb == "resume":

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from overnight.cli.output import print_json
+from overnight.cli.output import print_json, quoted
 from overnight.errors import UserError
 from overnight.messages import say
 
@@ -136,9 +135,9 @@ def _announce(started: Any) -> None:
             print(f"! {where} {finding.text}", file=sys.stderr)
     run = started.run
     if started.unlisted:
-        unlisted = say("run.unlisted", reason=started.unlisted, root=shlex.quote(run.root))
+        unlisted = say("run.unlisted", reason=started.unlisted, root=quoted(run.root))
         print(f"! {unlisted}", file=sys.stderr)
-    word = shlex.quote(run.run_id)
+    word = quoted(run.run_id)
     print(say("run.started", name=started.name, pid=started.job_pid, run=word, log=run.log))
 
 

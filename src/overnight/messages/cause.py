@@ -353,7 +353,7 @@ KO = {
         "학습률을 낮추고, 그래디언트를 자르고(clip_grad_norm_), fp16 대신 bf16을 쓰고, 데이터에 "
         "NaN이나 0으로 나누는 곳이 없는지 확인하십시오."
     ),
-    "cause.missing_module": "설치되어 있지 않은 파이썬 모듈이 있습니다: {module}",
+    "cause.missing_module": "파이썬 모듈 '{module}' 설치가 필요합니다.",
     "cause.missing_module.fix": "작업의 환경에서 실행하십시오: python -m pip install {package}",
     "cause.missing_module_own": (
         "파이썬 모듈 '{module}' 파일을 찾지 못했습니다. 이름으로 보아 직접 만든 파일입니다."

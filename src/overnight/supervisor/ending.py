@@ -19,6 +19,7 @@ from overnight.ledger.paths import RunPaths, latest_dir
 from overnight.ledger.reader import Tail, read
 from overnight.ledger.state import View, state_to_json, view
 from overnight.ledger.writer import Pen
+from overnight.supervisor import outputs
 from overnight.supervisor.detach import take
 from overnight.supervisor.diagnose import Cause, Ending, diagnose
 from overnight.supervisor.launch import Launch
@@ -228,6 +229,9 @@ def _settle(run: RunPaths, attempt: int) -> None:
             with contextlib.suppress(LedgerError):  # damaged: the log still tells
                 launch = Launch.read(run)
         cause = cause_of(run, end, launch=launch)
+        started_us = view(run).started_us
+        if launch is not None and started_us is not None:
+            outputs.find(run, launch, since_us=started_us)
     pen = Pen(run.dir, "events", attempt=attempt, sync=True)
     try:
         close(run, pen, end, cause)

@@ -16,9 +16,9 @@ from overnight.ledger.paths import RunPaths
 from overnight.supervisor.launch import Launch
 
 _KINDS = {
-    "model": (".pt", ".pth", ".ckpt", ".safetensors", ".onnx", ".joblib", ".pkl", ".keras", ".h5",
-              ".tflite", ".gguf", ".cbm", ".lgb", ".xgb"),
-    "table": (".csv", ".tsv", ".parquet", ".jsonl"),
+    "model": (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".onnx", ".joblib", ".pkl", ".pickle",
+              ".keras", ".h5", ".tflite", ".gguf", ".cbm"),
+    "table": (".csv", ".tsv", ".parquet", ".jsonl", ".xlsx"),
     "array": (".npy", ".npz"),
 }  # fmt: skip
 _SKIPPED = frozenset(["experiments", "logs", "wandb", "mlruns", "node_modules", "site-packages"])
