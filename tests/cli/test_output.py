@@ -201,11 +201,11 @@ def test_json_names_its_schema_first_and_holds_nothing_json_has_not(
     }  # fmt: skip
 
 
-def test_a_poor_terminal_gets_question_marks_and_no_traceback() -> None:
+def test_a_poor_terminal_gets_the_nearest_signs_and_no_traceback() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     output.echo("✓ 학습", stream=stream)
     stream.seek(0)
-    assert stream.read() == "? ??\n"
+    assert stream.read() == "+ ??\n"
 
 
 class Tty(io.StringIO):

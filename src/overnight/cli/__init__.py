@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Verb → the module that has it, in the order the help page shows.
 VERBS = {
-    "run": "run",
+    "run": "run_options",
     "ls": "ls",
     "status": "status",
     "logs": "logs",
@@ -89,6 +89,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if sys.platform == "win32" and verb is not None and verb not in _EVERYWHERE:
             raise UserError("cli.not_on_windows", where="overnight " + verb)
+        if verb == "run":
+            from overnight.cli.run import go, plain
+
+            asked = plain(words)
+            if asked is not None:
+                return go(**asked) or 0
         import typer.main
 
         command = typer.main.get_command(app(verb))

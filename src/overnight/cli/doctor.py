@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from overnight.cli.output import (
+    Colour,
+    cells,
+    columns,
+    echo,
+    is_terminal,
+    pad,
+    paint,
+    plain,
+    print_json,
+    wrap,
+)
 from overnight.messages import say
+from overnight.redact import redact
 
 if TYPE_CHECKING:
     from overnight.preflight.check import Check, Level
 
-_MARKS = {
+_MARKS: dict[Level, tuple[str, Colour]] = {
     "ok": ("✓", "green"),
     "warn": ("!", "yellow"),
-    "bad": ("✗", "bold red"),
+    "bad": ("✗", "red"),
     "unknown": ("?", "cyan"),
-    "arrow": ("→", ""),
 }
-#: For terminals that cannot write the marks above.
-_PLAIN = {"✓": "+", "✗": "x", "→": "->"}
 
 
 def register(app: typer.Typer) -> None:
@@ -46,8 +55,6 @@ def register(app: typer.Typer) -> None:
 
         place = Path(find_root(str(Path.cwd()), root))
         if json:
-            from overnight.cli.output import print_json
-
             checks = examine(place, python)
             print_json("doctor", checks=[check.to_json() for check in checks])
         else:
@@ -59,62 +66,46 @@ def register(app: typer.Typer) -> None:
 
 @contextlib.contextmanager
 def _patience() -> Iterator[None]:
-    """Says that it is at work, where a person is looking."""
-    if not sys.stderr.isatty():
+    """Says that it is at work, where a person is looking, and takes it back at the end."""
+    if not is_terminal(sys.stderr):
         yield
         return
-    from rich.console import Console
-
-    with Console(stderr=True).status(say("doctor.examining")):
+    sys.stderr.write(say("doctor.examining"))
+    sys.stderr.flush()
+    try:
         yield
+    finally:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
 
 
 def _show(checks: Sequence[Check]) -> None:
-    from rich.cells import cell_len, set_cell_size
-    from rich.console import Console
-    from rich.text import Text
-
-    from overnight.redact import redact
-
-    console = Console(highlight=False)
-    marks = _marks(console.encoding)
-    title_width = max(cell_len(check.title) for check in checks)
+    title_width = max(cells(check.title) for check in checks)
     indent = " " * (title_width + 3)
+    width = max(20, (columns() or 1000) - len(indent))
     name = ""
     for check in checks:
-        mark, style = marks[check.level]
-        title = check.title if check.name != name else ""
+        mark, colour = _MARKS[check.level]
+        title = pad(check.title if check.name != name else "", title_width)
         name = check.name
-        line = Text.assemble((mark, style), " ", (set_cell_size(title, title_width), "bold"), " ")
-        wrapped = Text(redact(check.text)).wrap(console, max(20, console.width - len(indent)))
-        line.append_text(Text("\n" + indent).join(wrapped))
-        console.print(line, soft_wrap=True)
+        first, *more = wrap(plain(redact(check.text)), width)
+        echo(f"{paint(mark, colour)} {paint(title, 'bold')} {first}")
+        for line in more:
+            echo(indent + line)
         if check.fix:
             # Not wrapped: it is often a command, to be copied whole.
-            fix = f"{indent}{marks['arrow'][0]} {redact(check.fix)}"
-            console.print(Text(fix, style), soft_wrap=True)
-    console.print()
-    for sentence, style in _summary(checks, marks):
-        console.print(Text(sentence, style))
+            echo(paint(f"{indent}→ {plain(redact(check.fix))}", colour))
+    echo()
+    for sentence, colour in _summary(checks):
+        echo(paint(sentence, colour))
 
 
-def _marks(encoding: str) -> Mapping[str, tuple[str, str]]:
-    """Mark and style of each level, in what the terminal can write."""
-    if encoding.lower().startswith("utf"):
-        return _MARKS
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    return {level: (_PLAIN.get(mark, mark), style) for level, (mark, style) in _MARKS.items()}
-
-
-def _summary(
-    checks: Sequence[Check], marks: Mapping[str, tuple[str, str]]
-) -> list[tuple[str, str]]:
+def _summary(checks: Sequence[Check]) -> list[tuple[str, Colour]]:
     num = Counter(check.level for check in checks)
 
-    def line(level: Level) -> tuple[str, str]:
-        mark, style = marks[level]
-        return say(f"doctor.summary.{level}", num=num[level], mark=mark), style
+    def line(level: Level) -> tuple[str, Colour]:
+        mark, colour = _MARKS[level]
+        return say(f"doctor.summary.{level}", num=num[level], mark=mark), colour
 
     worst: Level = "bad" if num["bad"] else "warn" if num["warn"] else "ok"
     return [line(worst), *([line("unknown")] if num["unknown"] else [])]

@@ -86,7 +86,7 @@ def _names(param: Any) -> str:
     names = ", ".join(short_first)
     if param.is_flag:
         return names
-    is_number = isinstance(param.default, (int, float)) or param.min is not None
+    is_number = isinstance(param.default, (int, float))
     return f"{names} {param.metavar or ('N' if is_number else 'TEXT')}"
 
 

@@ -23,6 +23,11 @@ from overnight.messages import say
 
 Colour = Literal["red", "green", "yellow", "blue", "cyan", "dim", "bold"]
 _SGR = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "cyan": 36, "dim": 2, "bold": 1}
+#: Our own signs, for terminals that cannot write them; anything else becomes a question mark.
+_ASCII = str.maketrans(
+    {"✓": "+", "✗": "x", "▸": ">", "▪": "-", "→": "->", "━": "#", "─": "-", "–": "-", "·": "|",
+     "…": "..."}
+)  # fmt: skip
 #: What moves the cursor, rings, or turns the reading direction around.
 _CONTROL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]+"
@@ -48,13 +53,13 @@ def print_json(verb: str, **fields: Any) -> None:
 
 
 def echo(text: str = "", *, stream: TextIO | None = None) -> None:
-    """Prints a line; what the terminal's encoding lacks becomes a question mark."""
+    """Prints a line; for what the terminal's encoding lacks, the nearest it has."""
     stream = sys.stdout if stream is None else stream
     try:
         stream.write(text + "\n")
     except UnicodeEncodeError:
         encoding = stream.encoding or "ascii"
-        stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+        stream.write(text.translate(_ASCII).encode(encoding, "replace").decode(encoding) + "\n")
 
 
 def warn(text: str) -> None:
