@@ -31,6 +31,7 @@ $(READY): requirements.lock pyproject.toml workshop/setup.sh
 .PHONY: demo
 demo: $(READY) ## Train a real notebook detached and watch it: handwritten digits, under two minutes
 	@$(BIN)/overnight run examples/digits.ipynb --name digits --root demo-output --follow
+	@printf '\nNext: . .venv/bin/activate, then: overnight status · overnight run YOUR_NOTEBOOK.ipynb\n'
 
 .PHONY: test
 test: $(READY) ## Run every test

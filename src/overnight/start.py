@@ -73,6 +73,8 @@ class Started:
     run: RunPaths
     name: str
     job_pid: int
+    #: The script a notebook became; empty for anything else.
+    script: str = ""
     #: What the notebook's conversion has to say (overnight.notebook.Finding).
     findings: Sequence[Any] = ()
     overrides_diff: str = ""
@@ -367,7 +369,8 @@ def _start(
         reason = os.strerror(answer.errno)
         raise UserErrors([UserError("run.cannot_start", where=answer.file, reason=reason)])
     diff = conversion.overrides_diff if conversion is not None else ""
-    return Started(run, name, answer.job_pid, findings, diff, answer.unlisted)
+    script = entry if notebook else ""
+    return Started(run, name, answer.job_pid, script, findings, diff, answer.unlisted)
 
 
 def _undo(run: RunPaths) -> None:

@@ -121,6 +121,24 @@ live()
     assert view(run).state == Stopped(9, None)
 
 
+def test_sigterm_comes_once_so_that_saving_is_not_disturbed(workplace) -> None:
+    run = _start(
+        workplace,
+        """
+told = []
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, lambda *_: told.append(1))
+print("up", flush=True)
+while not told:
+    time.sleep(0.01)
+subprocess.run([sys.executable, "-c", "pass"])  # saving takes a while
+sys.exit(20 + len(told))
+""",
+    )
+    _stop(workplace, run, "--grace", "0.1")
+    assert view(run).state == Stopped(21, None)
+
+
 @pytest.mark.slow
 def test_a_job_and_workers_that_ignore_everything_are_killed_at_last(workplace) -> None:
     run = _start(

@@ -136,6 +136,7 @@ def go(
             dir=started.run.dir,
             log=started.run.log,
             job_pid=started.job_pid,
+            script=started.script or None,
             findings=[
                 {"level": f.level, "cell": f.cell, "line": f.line, "key": f.key}
                 for f in started.findings
@@ -164,6 +165,8 @@ def _announce(started: Any) -> None:
         print(f"! {unlisted}", file=sys.stderr)
     word = quoted(run.run_id)
     print(say("run.started", name=started.name, pid=started.job_pid, run=word, log=run.log))
+    if started.script:
+        print(say("run.script", script=started.script))
 
 
 def pairs(items: Sequence[str], option: str, problems: list[UserError]) -> dict[str, str]:

@@ -27,6 +27,7 @@ EN = {
     "  look    overnight status {run}\n"
     "  stop    overnight stop {run}\n"
     "  log     {log}",
+    "run.script": "  script  {script}",
     "run.unlisted": "your list of runs cannot be written ({reason}): find it with overnight ls --root {root}",
     "run.cell": "cell {cell}, line {line}:",
     "run.nothing": "there is nothing to run",
@@ -121,6 +122,7 @@ KO = {
     "  상태      overnight status {run}\n"
     "  멈추기    overnight stop {run}\n"
     "  로그      {log}",
+    "run.script": "  스크립트  {script}",
     "run.unlisted": "실행 목록에 기록하지 못했습니다 ({reason}). 이렇게 찾을 수 있습니다: overnight ls --root {root}",
     "run.cell": "셀 {cell}, {line}번째 줄:",
     "run.nothing": "실행할 것이 없습니다",

@@ -413,7 +413,7 @@ class Supervisor:
             process.send_group(job, signal.SIGCONT)  # a suspended one would not hear of it
             stop.step, stop.next_at = 1, now + stop.grace_s
         else:
-            process.send_group(job, signal.SIGTERM)
+            # Each of them once: a second one would end what is saving because of the first.
             for pid in self.everyone():
                 process.send(pid, signal.SIGTERM)
             stop.step, stop.next_at = 2, now + _TERM_GRACE_S
@@ -423,7 +423,7 @@ class Supervisor:
         assert self.kept is not None
         roots = {identity.pid for identity in (self.kept.keeper, self.kept.job)
                  if identity.look() == ALIVE}  # fmt: skip
-        return process.of_run(self.run.dir, roots)
+        return process.of_run(self.run.dir, roots) | (roots & {self.kept.job.pid})
 
     def end_leftovers(self) -> None:
         """Ends what is left of the job after its end, wherever it has gone."""
