@@ -29,7 +29,7 @@ from overnight.ledger.paths import (
 )
 from overnight.preflight.python import job_python
 from overnight.redact import is_secret_name, redact, redact_args, secret_values
-from overnight.supervisor.detach import detach, kill
+from overnight.supervisor.detach import detach, kill, uninterrupted
 from overnight.supervisor.launch import Launch, hide, kept, sha256
 
 assert sys.platform != "win32"
@@ -320,8 +320,10 @@ def _start(
     findings: Sequence[Any],
 ) -> Started:
     name = asked.name or name_from(asked.target or asked.args[0])
-    run = create_run(root, asked.kind, name)
+    run: RunPaths | None = None
     try:
+        with uninterrupted():
+            run = create_run(root, asked.kind, name)
         cwd, entry, notebook = os.getcwd(), "", ""
         if kind == "script":
             entry = os.path.abspath(asked.target)
@@ -354,7 +356,8 @@ def _start(
         _describe(run, asked, name, launch, python, created_us, env)
         answer = detach(run, "start", launch.environment(env))
     except BaseException:  # a Ctrl-C too: a start that was not reported never was
-        _undo(run)
+        if run is not None:
+            _undo(run)
         raise
     if not answer.started or answer.job_pid is None:
         crashed = ""

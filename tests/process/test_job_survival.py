@@ -82,8 +82,10 @@ def test_ctrl_c_during_the_start_leaves_all_or_nothing(workplace, waiting) -> No
         assert workplace.ended(workplace.run_at(workplace.runs()[0])).code == 5
     else:
         assert asking.returncode in (130, -signal.SIGINT)
+        for folder in workplace.runs():  # it came while the answer was printed
+            assert folder.name in workplace.overnight("ls").stdout
+            assert workplace.overnight("stop", folder.name, "--now").returncode == 0
         workplace.until(lambda: not workplace.processes())
-        assert workplace.runs() == []
 
 
 def test_whoever_asked_is_killed_during_the_start(workplace, waiting) -> None:

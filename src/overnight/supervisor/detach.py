@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,9 +57,7 @@ def detach(run: RunPaths, verb: str, env: Mapping[str, str]) -> Answer:
     ]
     # -I -S: no user folder, no site-packages; it starts in half the time and needs neither.
     argv = [sys.executable, "-I", "-S", _SUPERVISOR, verb, str(write_end), run.dir]
-    # A Ctrl-C meanwhile waits until the answer is there: half a start is nothing to clean up after.
-    masked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
+    with uninterrupted():
         pid = os.posix_spawn(
             sys.executable, argv, dict(env), file_actions=actions, setsid=True, setsigmask=()
         )
@@ -73,6 +71,14 @@ def detach(run: RunPaths, verb: str, env: Mapping[str, str]) -> Answer:
             os.waitpid(pid, 0)
             return Answer(False, why="crashed")
         return Answer(**said)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """A Ctrl-C waits until the end of the block: half a step is hard to clean up after."""
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 

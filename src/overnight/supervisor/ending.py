@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -183,6 +182,8 @@ def _is_closed(run: RunPaths, attempt: int) -> bool:
 
 def point_latest(run: RunPaths) -> None:
     """Makes ``latest-<kind>`` hold a link to this run and to no other."""
+    import shutil  # brings three compressors along
+
     folder = latest_dir(run.root, run.kind)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     # Listed before ours is there: two runs that end at once never remove each other's.

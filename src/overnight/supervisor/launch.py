@@ -7,7 +7,7 @@ resumes the run.
 
 from __future__ import annotations
 
-import hashlib
+import binascii
 import json
 import os
 import re
@@ -166,6 +166,8 @@ def reveal(argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
 
 def sha256(path: str) -> str:
     """The sha256 of a file; an empty string if it cannot be read."""
+    import hashlib  # brings OpenSSL along, 4 MB that a supervisor does without all night
+
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -216,10 +218,10 @@ def import_path(state_dir: str) -> str:
     A link to this package is all it needs, since what it imports is standard library only.
     """
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    digest = hashlib.sha256(os.fsencode(package)).hexdigest()[:12]
-    folder = os.path.join(state_dir, "import", digest)
+    folder = os.path.join(state_dir, "import", f"{binascii.crc32(os.fsencode(package)):08x}")
     link = os.path.join(folder, "overnight")
-    if not os.path.exists(os.path.join(link, "__init__.py")):
+    there = os.path.exists(os.path.join(link, "__init__.py"))
+    if not there or (os.path.islink(link) and os.readlink(link) != package):
         os.makedirs(folder, mode=0o700, exist_ok=True)
         aside = f"{link}.{os.getpid()}"
         files.discard(aside)

@@ -8,6 +8,7 @@ Everything is imported at the start, so an upgrade of the package under a live r
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -499,6 +500,8 @@ def main(argv: list[str]) -> int:
     if generation is None:
         return _answer(ready_fd, {"started": False, "why": "taken"})
     unlisted = ""
+    # What is imported stays: not looked at again, its pages are shared with the keeper for good.
+    gc.freeze()
     supervisor = Supervisor(run, generation, umask=umask)
     try:
         if verb == "adopt":

@@ -221,7 +221,8 @@ def test_child_of_a_script_killed(die: Any, expect: Any) -> None:
 def test_traceback_in_a_box(die: Any, expect: Any) -> None:
     """Rich's traceback, as typer and many trainers install it."""
     pytest.importorskip("rich")
-    job = "from rich.traceback import install\ninstall(width=200)\ndef f(rows):\n    return rows[7]\nf([])"
+    job = "from rich.traceback import install\ninstall(width=200)\n"
+    job += "def f(rows):\n    return rows[7]\nf([])"
     expect(die(job), "exception", "IndexError: list index out of range", file="job.py", line="4")
 
 
