@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
-import typer.main
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overnight.cli import app
-from overnight.cli.run import arrange, go, plain
+from overnight.cli.run import arrange
 
 #: Ours that take a value, ours that do not.
 _VALUED = ["--name", "--set", "--map", "--env", "--python", "--restart", "--stall-after",
@@ -104,51 +100,3 @@ def test_no_word_is_lost_or_invented(words) -> None:
 )  # fmt: skip
 def test_examples(words, expected) -> None:
     assert arrange(["run", *words]) == ["run", *expected]
-
-
-@given(
-    st.lists(
-        st.one_of(_ours, _theirs, st.sampled_from([["--"], ["--restart", "3"], ["--restart=x"],
-                                                   ["--json=1"], ["--name"], ["-fx"]]))
-    )
-)  # fmt: skip
-def test_without_the_parser_the_same_is_understood(groups) -> None:
-    words = arrange(["run", *_flat(groups)])
-    told: list[dict] = []
-
-    def note(**asked):
-        told.append(asked)
-
-    quick = plain(words)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("overnight.cli.run_options.go", note)
-        command = typer.main.get_command(app("run"))
-        try:
-            command.main(list(words), prog_name="overnight", standalone_mode=False)
-        except Exception as error:  # whatever the parser refuses with
-            told = [{"refused": error}]
-    if quick is None:
-        return
-    defaults = {name: each.default for name, each in inspect.signature(go).parameters.items()}
-    asked = {**defaults, **quick}
-    assert {k: tuple(v) if isinstance(v, list) else v for k, v in asked.items()} == {
-        k: tuple(v) if isinstance(v, list) else v for k, v in told[0].items()
-    }
-
-
-def test_a_clean_command_line_never_needs_the_parser() -> None:
-    for words in (["a.py"], ["--name", "x", "a.py", "--lr", "3"], ["--", "make"],
-                  ["a.py", "--json"], ["nb.ipynb", "--set", "A=1", "--set=B=2"],
-                  ["-f", "a.py", "--restart", "2"]):  # fmt: skip
-        assert plain(arrange(["run", *words])) is not None
-
-
-def test_mistakes_are_left_to_the_parser() -> None:
-    for words in (
-        [],
-        ["--nmae", "x"],
-        ["--name"],
-        ["a.py", "--restart", "many"],
-        ["--json=1", "a"],
-    ):
-        assert plain(arrange(["run", *words])) is None

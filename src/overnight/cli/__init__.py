@@ -18,22 +18,10 @@ from overnight.messages import say
 if TYPE_CHECKING:
     import typer
 
-#: Verb → the module that has it, in the order the help page shows.
-VERBS = {
-    "run": "run_options",
-    "ls": "ls",
-    "status": "status",
-    "logs": "logs",
-    "top": "top",
-    "stop": "stop",
-    "resume": "resume",
-    "wait": "wait",
-    "rm": "rm",
-    "convert": "convert",
-    "doctor": "doctor",
-}
-
-
+#: Each verb is the module of its name, in the order the help page shows.
+VERBS = (
+    "run", "ls", "status", "logs", "top", "stop", "resume", "wait", "rm", "convert", "doctor",
+)  # fmt: skip
 #: On Windows these work; the others need processes as Linux and macOS have them.
 _EVERYWHERE = ("convert", "doctor")
 
@@ -67,7 +55,7 @@ def app(verb: str | None = None) -> typer.Typer:
             raise typer.Exit
 
     for name in VERBS if verb is None else (verb,):
-        import_module("overnight.cli." + VERBS[name]).register(made)
+        import_module("overnight.cli." + name).register(made)
     return made
 
 
@@ -89,12 +77,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if sys.platform == "win32" and verb is not None and verb not in _EVERYWHERE:
             raise UserError("cli.not_on_windows", where="overnight " + verb)
-        if verb == "run":
-            from overnight.cli.run import go, plain
-
-            asked = plain(words)
-            if asked is not None:
-                return go(**asked) or 0
         import typer.main
 
         command = typer.main.get_command(app(verb))

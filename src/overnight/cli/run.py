@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from overnight.cli.output import print_json, quoted
 from overnight.errors import UserError
@@ -18,9 +20,6 @@ _OPTIONS = {
     "--restart": True, "--stall-after": True, "--label": True, "--kind": True, "--root": True,
     "--follow": False, "-f": False, "--json": False, "--help": False, "-h": False,
 }  # fmt: skip
-#: Options whose field is no identifier, or a word of Python's own.
-_FIELDS = {"--set": "set_", "--map": "map_"}
-_MAX_DIGITS = 9
 _KINDS = ("run", "train", "optimization", "infer", "pipeline")
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h)?")
 
@@ -56,99 +55,75 @@ def arrange(words: Sequence[str]) -> list[str]:
     return [*ours, "--", *theirs] if theirs else ours
 
 
-def plain(words: Sequence[str]) -> dict[str, Any] | None:
-    """What ``go`` takes, read off arranged words; None where the parser has something to say.
+def register(app: typer.Typer) -> None:
+    """Adds ``run``."""
 
-    The parser takes 0.13 s to import, half of what ``overnight run`` may take until the job runs.
-    """
-    divider = words.index("--") if "--" in words else len(words)
-    theirs = words[divider + 1 :]
-    found: dict[str, Any] = {"target": "".join(theirs[:1]), "args": theirs[1:]}
-    found.update({name: [] for name in ("set_", "map_", "env", "label")})
-    ours = iter(words[1:divider])
-    for word in ours:
-        name, equals, value = word.partition("=")
-        if not _OPTIONS.get(name):
-            if word not in ("--follow", "-f", "--json"):
-                return None
-            found["json" if word == "--json" else "follow"] = True
-            continue
-        if not equals:
-            following = next(ours, None)
-            if following is None:
-                return None
-            value = following
-        field = _FIELDS.get(name, name[2:].replace("-", "_"))
-        if isinstance(found.get(field), list):
-            found[field].append(value)
-        elif field == "restart":
-            if not (value.isascii() and value.isdigit()) or len(value) > _MAX_DIGITS:
-                return None
-            found[field] = int(value)
-        else:
-            found[field] = value
-    return found if len(words) > 1 else None
+    @app.command(help=say("run.help"), no_args_is_help=True)
+    def run(
+        target: Annotated[str, typer.Argument(help=say("run.target"), show_default=False)] = "",
+        args: Annotated[list[str] | None, typer.Argument(help=say("run.args"))] = None,
+        name: Annotated[str | None, typer.Option(help=say("run.name"))] = None,
+        follow: Annotated[bool, typer.Option("--follow", "-f", help=say("run.follow"))] = False,
+        set_: Annotated[
+            list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=say("run.set"))
+        ] = None,
+        map_: Annotated[
+            list[str] | None, typer.Option("--map", metavar="FROM=TO", help=say("run.map"))
+        ] = None,
+        env: Annotated[
+            list[str] | None, typer.Option("--env", metavar="K=V", help=say("run.env"))
+        ] = None,
+        python: Annotated[str | None, typer.Option(help=say("run.python"))] = None,
+        restart: Annotated[int, typer.Option(min=0, help=say("run.restart"))] = 0,
+        stall_after: Annotated[
+            str | None, typer.Option(metavar="10m", help=say("run.stall_after"))
+        ] = None,
+        label: Annotated[list[str] | None, typer.Option(help=say("run.label"))] = None,
+        kind: Annotated[str, typer.Option(help=say("run.kind"))] = "run",
+        root: Annotated[str | None, typer.Option(help=say("run.root"))] = None,
+        json: Annotated[bool, typer.Option("--json", help=say("cli.json"))] = False,
+    ) -> int | None:
+        from overnight.start import Asked, start
 
-
-def go(
-    *,
-    target: str = "",
-    args: Sequence[str] = (),
-    name: str | None = None,
-    follow: bool = False,
-    set_: Sequence[str] = (),
-    map_: Sequence[str] = (),
-    env: Sequence[str] = (),
-    python: str | None = None,
-    restart: int = 0,
-    stall_after: str | None = None,
-    label: Sequence[str] = (),
-    kind: str = "run",
-    root: str | None = None,
-    json: bool = False,
-) -> int | None:
-    """The verb itself; the options are those of the command line."""
-    from overnight.start import Asked, start
-
-    problems: list[UserError] = []
-    asked = Asked(
-        target=target,
-        args=args,
-        name=name,
-        overrides=pairs(set_, "--set", problems),
-        path_map=pairs(map_, "--map", problems),
-        env=_variables(env),
-        python=python,
-        restart=restart,
-        stall_after_s=_span(stall_after, problems),
-        labels=label,
-        kind=_kind(kind, problems),
-        root=root,
-    )
-    if json and follow:
-        problems.append(UserError("run.json_and_follow", where="--json --follow"))
-    started = start(asked, problems)
-    if json:
-        print_json(
-            "run",
-            run_id=started.run.run_id,
-            name=started.name,
-            dir=started.run.dir,
-            log=started.run.log,
-            job_pid=started.job_pid,
-            script=started.script or None,
-            findings=[
-                {"level": f.level, "cell": f.cell, "line": f.line, "key": f.key}
-                for f in started.findings
-            ],
+        problems: list[UserError] = []
+        asked = Asked(
+            target=target,
+            args=args or (),
+            name=name,
+            overrides=pairs(set_ or (), "--set", problems),
+            path_map=pairs(map_ or (), "--map", problems),
+            env=_variables(env or ()),
+            python=python,
+            restart=restart,
+            stall_after_s=_span(stall_after, problems),
+            labels=label or (),
+            kind=_kind(kind, problems),
+            root=root,
         )
-        return None
-    _announce(started)
-    if follow:
-        from overnight.cli.follow import follow as follow_run
+        if json and follow:
+            problems.append(UserError("run.json_and_follow", where="--json --follow"))
+        started = start(asked, problems)
+        if json:
+            print_json(
+                "run",
+                run_id=started.run.run_id,
+                name=started.name,
+                dir=started.run.dir,
+                log=started.run.log,
+                job_pid=started.job_pid,
+                script=started.script or None,
+                findings=[
+                    {"level": f.level, "cell": f.cell, "line": f.line, "key": f.key}
+                    for f in started.findings
+                ],
+            )
+            return None
+        _announce(started)
+        if follow:
+            from overnight.cli.follow import follow as follow_run
 
-        return follow_run(started.run)
-    return None
+            return follow_run(started.run)
+        return None
 
 
 def _announce(started: Any) -> None:
