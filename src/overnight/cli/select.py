@@ -12,7 +12,7 @@ from overnight.ledger import index
 from overnight.ledger.files import read_json
 from overnight.ledger.format import time_us
 from overnight.ledger.index import Entry
-from overnight.ledger.paths import RunPaths, find_root, runs_of
+from overnight.ledger.paths import RunPaths, find_root, runs_of, state_dir
 
 #: An error or a completion lists no more than these.
 _NEAR_AT_MOST, _COMPLETED_AT_MOST = 5, 100
@@ -85,15 +85,16 @@ def find(word: str | None, *, root: str | None = None) -> RunPaths:
         if by_path is not None:
             return by_path
     entries = known(root)
+    where = os.path.abspath(root) if root is not None else state_dir()
     if word is None:
         for entry in entries:
             if is_there(entry.run):
                 return entry.run
-        raise RunNotFound("show.no_runs")
-    return _by_word(word, entries)
+        raise RunNotFound("show.no_runs", where=where)
+    return _by_word(word, entries, where)
 
 
-def _by_word(word: str, entries: Sequence[Entry]) -> RunPaths:
+def _by_word(word: str, entries: Sequence[Entry], where: str) -> RunPaths:
     sought = _spelling(word)
     same_id, same_name, same_start = [], [], []
     for entry in entries:
@@ -106,20 +107,20 @@ def _by_word(word: str, entries: Sequence[Entry]) -> RunPaths:
             same_start.append(entry)
     here = [entry.run for entry in same_id if is_there(entry.run)]
     if here:
-        return _the_one(word, here)
+        return _the_one(word, here, where)
     for entry in same_name:
         if is_there(entry.run):
             return entry.run
     started = [entry.run for entry in same_start if is_there(entry.run)]
     if started:
-        return _the_one(word, started)
+        return _the_one(word, started, where)
     shown = plain(word, 80)
     near = _near(sought, entries)
     key = "show.no_such_run_near" if near else "show.no_such_run"
-    raise RunNotFound(key, word=shown, near=", ".join(near))
+    raise RunNotFound(key, where=where, word=shown, near=", ".join(near))
 
 
-def _the_one(word: str, runs: Sequence[RunPaths]) -> RunPaths:
+def _the_one(word: str, runs: Sequence[RunPaths], where: str) -> RunPaths:
     """The only one of ``runs``; of those with one id, the current root's."""
     if len(runs) == 1:
         return runs[0]
@@ -135,6 +136,7 @@ def _the_one(word: str, runs: Sequence[RunPaths]) -> RunPaths:
     more = len(shown) - _NEAR_AT_MOST
     raise RunNotFound(
         "show.ambiguous",
+        where=where,
         word=plain(word, 80),
         count=len(shown),
         runs=listed + (f" … (+{more})" if more > 0 else ""),
