@@ -2,6 +2,8 @@
 
 Nothing here raises into the job or waits for anything but the local disk. What cannot be written
 is said once on stderr and counted.
+
+One file, since all of it shares the process's one set of pens.
 """
 
 from __future__ import annotations

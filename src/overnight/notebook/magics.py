@@ -9,6 +9,8 @@ Only cells that are no Python as they stand come here. What each becomes::
     %%bash, %%script x       _nb_script("bash", …)    %%writefile f   _nb_write("f", …)
     %%time, %%capture        the cell as it is        %%html, %%js    a comment
     !pip install, %pip …     a comment; gathered      anything else   a comment; listed
+
+One file: the table above, row by row.
 """
 
 from __future__ import annotations

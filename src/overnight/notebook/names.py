@@ -4,6 +4,8 @@ A notebook's kernel remembers deleted cells and does not mind in which order cel
 every statement that is surely run is followed in order, into the functions it calls, with the
 names bound so far. A wrong block is worse than a warning, so only what surely fails blocks:
 a name that is needed on the straight path and bound nowhere, or only later.
+
+One file, since every statement's way is part of the one walk.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 It may be killed at any moment and started again: what it must remember is on disk before it acts
 on it, and the keeper holds the job meanwhile. A full disk delays what it writes and loses nothing.
 Everything is imported at the start, so an upgrade of the package under a live run changes nothing.
+
+One file, since the duties share the run's state and their order is the point: what each does in
+detail stands in a file of its own (watch, ending, restart, stop, keeper).
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from overnight.ledger import files, index
@@ -31,6 +34,7 @@ from overnight.supervisor.diagnose import Cause
 from overnight.supervisor.launch import Launch, import_path, job_environment, reveal
 from overnight.supervisor.oom import OomCounters
 from overnight.supervisor.restart import Restart, decide
+from overnight.supervisor.stop import Stop
 from overnight.supervisor.watch import Watch
 
 assert sys.platform != "win32"
@@ -38,34 +42,9 @@ assert sys.platform != "win32"
 #: At first people look on; later nobody does, and ticks cost CPU.
 _BRISK_TICK_S, _BRISK_FOR_S = 1.0, 120.0
 _TICK_S = 5.0
-#: From SIGTERM to SIGKILL.
-_TERM_GRACE_S = 15.0
-#: What a person's stop waits for after SIGINT, if the request does not say.
-DEFAULT_GRACE_S = 30.0
 #: What a job left behind gets SIGTERM, and SIGKILL after this long.
 _LEFTOVERS_GRACE_S = 3.0
 _LOOK_AGAIN_S = 0.05
-
-
-@dataclass(slots=True)
-class _Stop:
-    """A stop under way: the signals sent so far and when the next one is due."""
-
-    by: str
-    now: bool
-    grace_s: float
-    step: int = 0
-    next_at: float = 0.0
-
-    @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> _Stop:
-        """The stop that a request, or its event, asks for."""
-        grace = said.get("grace_s")
-        return cls(
-            by=str(said.get("by", "")),
-            now=said.get("now") is True,
-            grace_s=float(grace) if isinstance(grace, (int, float)) else DEFAULT_GRACE_S,
-        )
 
 
 class Supervisor:
@@ -80,7 +59,7 @@ class Supervisor:
         self.attempt = view(run).attempt
         self.pen = Pen(run.dir, "events", attempt=self.attempt, sync=True)
         self.kept: keeper.Kept | None = None
-        self.stop: _Stop | None = None
+        self.stop: Stop | None = None
         self.watch = Watch(run, self.launch)
         #: When the first attempt of this run started: what is newer in its folder is its work.
         self.started_us = view(run).started_us or time.time_ns() // 1000
@@ -163,12 +142,12 @@ class Supervisor:
         self.note("Adopted", generation=self.generation, job_pid=job.pid)
         self.watch.resume(self.kept, self.attempt)
 
-    def stop_under_way(self) -> _Stop | None:
+    def stop_under_way(self) -> Stop | None:
         """The stop that the supervisor before this one had begun."""
         found = None
         for record in read(self.run.dir, "events").records:
             if record.get("_event") == "Stopping" and record.get("_attempt") == self.attempt:
-                asked = _Stop.from_json(record)
+                asked = Stop.from_json(record)
                 # The first signal is out: a second one might end the saving.
                 found = replace(asked, step=1, next_at=time.monotonic() + asked.grace_s)
         return found
@@ -375,7 +354,7 @@ class Supervisor:
         for path in self.requests():
             said = files.read_json(path) or {}
             if said.get("verb") == "stop":
-                asked = _Stop.from_json(said)
+                asked = Stop.from_json(said)
                 if path not in self._answered:
                     self._answered.add(path)
                     self.note("Stopping", by=asked.by, now=asked.now, grace_s=asked.grace_s)
@@ -400,24 +379,10 @@ class Supervisor:
             files.discard(path)
 
     def climb_the_ladder(self) -> None:
-        """SIGINT as Ctrl-C would send it, later SIGTERM, at last SIGKILL to the whole tree."""
-        stop, now = self.stop, time.monotonic()
-        if stop is None or now < stop.next_at:
-            return
-        assert self.kept is not None
-        job = self.kept.job.pid
-        if stop.now or stop.step == 2:
-            process.kill_all(self.everyone())
-            stop.step, stop.next_at = 2, now + 0.2
-        elif stop.step == 0:
-            process.send_group(job, signal.SIGINT)
-            process.send_group(job, signal.SIGCONT)  # a suspended one would not hear of it
-            stop.step, stop.next_at = 1, now + stop.grace_s
-        else:
-            # Each of them once: a second one would end what is saving because of the first.
-            for pid in self.everyone():
-                process.send(pid, signal.SIGTERM)
-            stop.step, stop.next_at = 2, now + _TERM_GRACE_S
+        """The next signal of a stop, if one is due."""
+        if self.stop is not None:
+            assert self.kept is not None
+            self.stop.climb(self.kept.job.pid, self.everyone)
 
     def everyone(self) -> set[int]:
         """Every living process of the job."""

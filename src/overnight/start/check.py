@@ -1,7 +1,4 @@
-"""Starts a run: what was asked for becomes a folder, and the folder a running job.
-
-Whatever can be known to fail is found out before anything starts, all of it at once.
-"""
+"""What was asked for, and everything that can be wrong with it, found in some milliseconds."""
 
 from __future__ import annotations
 
@@ -10,29 +7,14 @@ import os
 import shlex
 import shutil
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from overnight.errors import LedgerError, NotebookError, UserError, UserErrors
-from overnight.ledger import files
-from overnight.ledger.format import SCHEMA_VERSION
-from overnight.ledger.identity import here
-from overnight.ledger.paths import (
-    MAX_NAME_CHARS,
-    RunPaths,
-    create_run,
-    find_root,
-    name_from,
-    name_problem,
-)
+from overnight.errors import NotebookError, UserError, UserErrors
+from overnight.ledger.paths import MAX_NAME_CHARS, find_root, name_problem
 from overnight.preflight.python import job_python
-from overnight.redact import is_secret_name, redact, redact_args, secret_values
-from overnight.supervisor.detach import detach, kill, uninterrupted
-from overnight.supervisor.launch import Launch, hide, kept, sha256
-
-assert sys.platform != "win32"
+from overnight.redact import is_secret_name, secret_values
 
 #: A job's first minutes of output and a checkpoint need at least this.
 _FREE_MIB = 64
@@ -67,30 +49,37 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """A job that really runs."""
+class Ready:
+    """What was asked for, with nothing left that is known to fail.
 
-    run: RunPaths
-    name: str
-    job_pid: int
-    #: The script a notebook became; empty for anything else.
-    script: str = ""
-    #: What the notebook's conversion has to say (overnight.notebook.Finding).
-    findings: Sequence[Any] = ()
-    overrides_diff: str = ""
-    #: Why the user's index could not take it; empty if it did.
-    unlisted: str = ""
+    Attributes:
+        root: The root folder; it can be written.
+        argv: How the job is called; a notebook's script is not there yet, so ``argv[1]`` is empty.
+        env: The job's environment.
+        python: The job's Python; empty for a command.
+        conversion: Of a notebook (overnight.notebook.Conversion).
+        findings: What the person should know of the notebook (overnight.notebook.Finding).
+    """
+
+    asked: Asked
+    kind: TargetKind
+    root: str
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    python: str
+    conversion: Any
+    findings: Sequence[Any]
 
 
-def start(asked: Asked, found: Sequence[UserError] = ()) -> Started:
-    """Checks, makes the run's folder, starts the supervisor, and returns once the job runs.
+def check(asked: Asked, found: Sequence[UserError] = ()) -> Ready:
+    """Finds everything that is wrong with what was asked.
 
     Args:
         asked: What to run.
         found: What is known to be wrong already, told together with all the rest.
 
     Raises:
-        UserErrors: Everything that is wrong with what was asked; nothing was started or left.
+        UserErrors: All of it at once.
     """
     problems = list(found)
     kind = _kind_of_target(asked, problems)
@@ -123,10 +112,7 @@ def start(asked: Asked, found: Sequence[UserError] = ()) -> Started:
     if problems:
         raise UserErrors(problems)
     assert kind is not None
-    return _start(asked, kind, root, argv, env, python, conversion, findings)
-
-
-# ── checks ──────────────────────────────────────────────────────────────────────────────────
+    return Ready(asked, kind, root, argv, env, python, conversion, findings)
 
 
 def _kind_of_target(asked: Asked, problems: list[UserError]) -> TargetKind | None:
@@ -304,172 +290,3 @@ def _check_root(root: str) -> list[UserError]:
 
 def _is_read_only(folder: str) -> bool:
     return sys.platform != "win32" and bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
-
-
-# ── the start itself ────────────────────────────────────────────────────────────────────────
-
-
-def _start(
-    asked: Asked,
-    kind: TargetKind,
-    root: str,
-    argv: list[str],
-    env: dict[str, str],
-    python: str,
-    conversion: Any,
-    findings: Sequence[Any],
-) -> Started:
-    name = asked.name or name_from(asked.target or asked.args[0])
-    run: RunPaths | None = None
-    try:
-        with uninterrupted():
-            run = create_run(root, asked.kind, name)
-        cwd, entry, notebook = os.getcwd(), "", ""
-        if kind == "script":
-            entry = os.path.abspath(asked.target)
-            shutil.copyfile(entry, os.path.join(run.code, os.path.basename(entry)))
-        elif kind == "notebook":
-            notebook = os.path.abspath(asked.target)
-            # A notebook runs where it lies, and imports what lies beside it.
-            cwd = os.path.dirname(notebook)
-            entry = os.path.join(run.code, name_from(notebook) + ".py")
-            files.replace(entry, conversion.source.encode())
-            argv[1] = entry
-            env["PYTHONPATH"] = os.pathsep.join(filter(None, [cwd, env.get("PYTHONPATH", "")]))
-        launch = Launch(
-            argv=hide(argv, env),
-            cwd=cwd,
-            env={**kept(env), **{k: v for k, v in asked.env.items() if v is not None}},
-            env_names=tuple(k for k, v in asked.env.items() if v is None),
-            entry=entry,
-            entry_sha256=sha256(entry) if entry else "",
-            notebook=notebook,
-            notebook_sha256=sha256(notebook) if notebook else "",
-            overrides=dict(asked.overrides),
-            path_map=dict(asked.path_map),
-            restart=asked.restart,
-            stall_after_s=asked.stall_after_s,
-            root=run.root,
-        )
-        launch.write(run)
-        created_us = time.time_ns() // 1000
-        _describe(run, asked, name, launch, python, created_us, env)
-        answer = detach(run, "start", launch.environment(env))
-    except BaseException:  # a Ctrl-C too: a start that was not reported never was
-        if run is not None:
-            _undo(run)
-        raise
-    if not answer.started or answer.job_pid is None:
-        crashed = ""
-        try:
-            with open(run.supervisor_log, encoding="utf-8", errors="replace") as log:
-                crashed = log.read().strip()[-2000:]
-        except OSError:
-            pass
-        _undo(run)
-        if answer.errno is None:
-            raise LedgerError("run.supervisor_died", where=crashed.rpartition("\n")[2])
-        reason = os.strerror(answer.errno)
-        raise UserErrors([UserError("run.cannot_start", where=answer.file, reason=reason)])
-    diff = conversion.overrides_diff if conversion is not None else ""
-    script = entry if notebook else ""
-    return Started(run, name, answer.job_pid, script, findings, diff, answer.unlisted)
-
-
-def _undo(run: RunPaths) -> None:
-    """Ends what a start that failed has begun, and removes what it has made."""
-    kill(run)
-    shutil.rmtree(run.dir, ignore_errors=True)
-    files.discard(run.log)
-
-
-def _describe(
-    run: RunPaths,
-    asked: Asked,
-    name: str,
-    launch: Launch,
-    python: str,
-    created_us: int,
-    env: Mapping[str, str],
-) -> None:
-    """Writes run.json and config.yaml; no secret of ``env`` gets into either."""
-    info = {
-        "schema_version": SCHEMA_VERSION,
-        "run_id": run.run_id,
-        "name": name,
-        "kind": run.kind,
-        "argv": redact_args(launch.argv, env),
-        "cwd": launch.cwd,
-        "root": run.root,
-        "parent": os.environ.get("OVERNIGHT_RUN_DIR"),
-        "target": asked.target,
-        "git_commit": git_commit(launch.cwd),
-        "entry_sha256": launch.notebook_sha256 or launch.entry_sha256,
-        "python": python or None,
-        "platform": sys.platform,
-        "host": here()[3],
-        "cpu_count": os.cpu_count(),
-        "created_us": created_us,
-        "labels": list(asked.labels),
-        "supervised": True,
-        "overnight_version": _version(),
-        "log": run.log,
-    }
-    files.replace(run.run_json, files.to_json(info))
-    config = {
-        "target": asked.target or None,
-        "args": redact_args(hide(asked.args, env), env),
-        "name": name,
-        "set": {key: redact(text, env) for key, text in asked.overrides.items()},
-        "map": dict(asked.path_map),
-        "env": {k: "${" + k + "}" if v is None else redact(v, env) for k, v in asked.env.items()},
-        "python": python or None,
-        "restart": asked.restart,
-        "stall_after": launch.stall_after_s and f"{launch.stall_after_s:g}s",
-        "label": list(asked.labels),
-        "kind": run.kind,
-    }
-    files.replace(run.config_yaml, _yaml(config).encode("utf-8", "replace"))
-
-
-def _yaml(config: Mapping[str, Any]) -> str:
-    """Flat YAML: every JSON value is one, so no library is needed to write it."""
-    import json
-
-    return "".join(f"{k}: {json.dumps(v, ensure_ascii=False)}\n" for k, v in config.items())
-
-
-def _version() -> str:
-    from overnight import __version__
-
-    return __version__
-
-
-def git_commit(folder: str) -> str | None:
-    """The commit checked out in a folder, read from git's own files (a call of git costs 5 ms)."""
-    while not os.path.exists(os.path.join(folder, ".git")):
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return None
-        folder = parent
-    git = os.path.join(folder, ".git")
-    head = _line(os.path.join(git, "HEAD"))
-    if not head.startswith("ref: "):
-        return head or None
-    ref = head[5:]
-    commit = _line(os.path.join(git, *ref.split("/")))
-    if not commit:
-        try:
-            with open(os.path.join(git, "packed-refs"), encoding="utf-8") as file:
-                commit = next((line[:40] for line in file if line.rstrip().endswith(" " + ref)), "")
-        except OSError:
-            return None
-    return commit or None
-
-
-def _line(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.readline().strip()
-    except OSError:
-        return ""

@@ -1,0 +1,116 @@
+"""From what was checked to a job that really runs; a start that fails leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from overnight.errors import LedgerError, UserError, UserErrors
+from overnight.ledger import files
+from overnight.ledger.paths import RunPaths, create_run, name_from
+from overnight.start.check import Asked, Ready, check
+from overnight.start.describe import describe
+from overnight.supervisor.detach import detach, kill, uninterrupted
+from overnight.supervisor.launch import Launch, hide, kept, sha256
+
+assert sys.platform != "win32"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A job that really runs."""
+
+    run: RunPaths
+    name: str
+    job_pid: int
+    #: The script a notebook became; empty for anything else.
+    script: str = ""
+    #: What the notebook's conversion has to say (overnight.notebook.Finding).
+    findings: Sequence[Any] = ()
+    overrides_diff: str = ""
+    #: Why the user's index could not take it; empty if it did.
+    unlisted: str = ""
+
+
+def start(asked: Asked, found: Sequence[UserError] = ()) -> Started:
+    """Checks, makes the run's folder, starts the supervisor, and returns once the job runs.
+
+    Args:
+        asked: What to run.
+        found: What is known to be wrong already, told together with all the rest.
+
+    Raises:
+        UserErrors: Everything that is wrong with what was asked; nothing was started or left.
+    """
+    return _begin(check(asked, found))
+
+
+def _begin(ready: Ready) -> Started:
+    asked, argv, env = ready.asked, list(ready.argv), dict(ready.env)
+    name = asked.name or name_from(asked.target or asked.args[0])
+    run: RunPaths | None = None
+    try:
+        with uninterrupted():
+            run = create_run(ready.root, asked.kind, name)
+        cwd, entry, notebook = os.getcwd(), "", ""
+        if ready.kind == "script":
+            entry = os.path.abspath(asked.target)
+            shutil.copyfile(entry, os.path.join(run.code, os.path.basename(entry)))
+        elif ready.kind == "notebook":
+            notebook = os.path.abspath(asked.target)
+            # A notebook runs where it lies, and imports what lies beside it.
+            cwd = os.path.dirname(notebook)
+            entry = os.path.join(run.code, name_from(notebook) + ".py")
+            files.replace(entry, ready.conversion.source.encode())
+            argv[1] = entry
+            env["PYTHONPATH"] = os.pathsep.join(filter(None, [cwd, env.get("PYTHONPATH", "")]))
+        launch = Launch(
+            argv=hide(argv, env),
+            cwd=cwd,
+            env={**kept(env), **{k: v for k, v in asked.env.items() if v is not None}},
+            env_names=tuple(k for k, v in asked.env.items() if v is None),
+            entry=entry,
+            entry_sha256=sha256(entry) if entry else "",
+            notebook=notebook,
+            notebook_sha256=sha256(notebook) if notebook else "",
+            overrides=dict(asked.overrides),
+            path_map=dict(asked.path_map),
+            restart=asked.restart,
+            stall_after_s=asked.stall_after_s,
+            root=run.root,
+        )
+        launch.write(run)
+        created_us = time.time_ns() // 1000
+        describe(run, ready, name, launch, created_us, env)
+        answer = detach(run, "start", launch.environment(env))
+    except BaseException:  # a Ctrl-C too: a start that was not reported never was
+        if run is not None:
+            _undo(run)
+        raise
+    if not answer.started or answer.job_pid is None:
+        crashed = ""
+        try:
+            with open(run.supervisor_log, encoding="utf-8", errors="replace") as log:
+                crashed = log.read().strip()[-2000:]
+        except OSError:
+            pass
+        _undo(run)
+        if answer.errno is None:
+            raise LedgerError("run.supervisor_died", where=crashed.rpartition("\n")[2])
+        reason = os.strerror(answer.errno)
+        raise UserErrors([UserError("run.cannot_start", where=answer.file, reason=reason)])
+    diff = ready.conversion.overrides_diff if notebook else ""
+    script = entry if notebook else ""
+    return Started(run, name, answer.job_pid, script, ready.findings, diff, answer.unlisted)
+
+
+def _undo(run: RunPaths) -> None:
+    """Ends what a start that failed has begun, and removes what it has made."""
+    kill(run)
+    shutil.rmtree(run.dir, ignore_errors=True)
+    files.discard(run.log)
