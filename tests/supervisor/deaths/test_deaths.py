@@ -221,9 +221,11 @@ def test_child_of_a_script_killed(die: Any, expect: Any) -> None:
 def test_traceback_in_a_box(die: Any, expect: Any) -> None:
     """Rich's traceback, as typer and many trainers install it."""
     pytest.importorskip("rich")
-    job = "from rich.traceback import install\ninstall(width=200)\n"
+    job = "from rich.console import Console\nfrom rich.traceback import install\n"
+    # Wide, because a path broken in two by the box is not put together again.
+    job += "install(console=Console(width=200, stderr=True), width=200)\n"
     job += "def f(rows):\n    return rows[7]\nf([])"
-    expect(die(job), "exception", "IndexError: list index out of range", file="job.py", line="4")
+    expect(die(job), "exception", "IndexError: list index out of range", file="job.py", line="5")
 
 
 def test_bar_before_the_traceback(die: Any, expect: Any) -> None:
@@ -311,7 +313,8 @@ def test_killed_by_the_kernel_for_memory(die: Any, expect: Any, memory_cgroup: A
     death = die(_EATER, before=f"echo $$ > {memory_cgroup(200 << 20)}/cgroup.procs")
     assert death.ending.signal == signal.SIGKILL
     cause = expect(death, "host_oom", "oom_kill +1 (cgroup)")
-    assert cause.fields["peak_gib"] == "0.2"
+    # Resident pages of libraries count for the peak and not for the limit.
+    assert 0.15 < float(cause.fields["peak_gib"]) < 0.4
 
 
 @linux
