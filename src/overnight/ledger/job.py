@@ -25,6 +25,7 @@ from overnight.ledger.identity import Identity, here
 from overnight.ledger.paths import RunPaths, create_run, find_root, name_from, name_problem
 from overnight.ledger.reader import Tail, stems
 from overnight.ledger.writer import Pen
+from overnight.messages import say
 
 #: A process of a higher rank than 0 is silent: rank 0 speaks for all.
 _RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
@@ -136,7 +137,7 @@ class Job:
 _job: Job | None = None
 #: Jobs by process number: threads that come here first at once agree on one.
 _jobs: dict[int, Job] = {}
-_said: set[str] = set()
+_said: set[tuple[str, str]] = set()
 #: Whoever has not been heard after so many complaints will not be heard.
 _SAID_AT_MOST = 20
 
@@ -149,12 +150,13 @@ def _silent() -> bool:
     return False
 
 
-def _say_once(what: str, error: object = "") -> None:
-    """Tells on stderr, once, that ``what`` happened; ``error`` is how it went the first time."""
-    if what in _said or len(_said) >= _SAID_AT_MOST:
+def _say_once(sentence: str, error: object = "", *, key: str = "") -> None:
+    """Tells on stderr, once, that something happened; ``error`` is how it went the first time."""
+    if (sentence, key) in _said or len(_said) >= _SAID_AT_MOST:
         return
-    _said.add(what)
+    _said.add((sentence, key))
     try:
+        what = say(sentence, key=key)
         if isinstance(error, BaseException):
             kind = "" if isinstance(error, OSError) else type(error).__name__ + ": "
             what = f"{what} ({kind}{error})"
@@ -212,7 +214,7 @@ def init(name: str | None = None, *, root: str | None = None, **labels: Any) -> 
             job = _job = _jobs[os.getpid()] = _open_alone(name, root, labels)
         return Path(job.run.dir)
     except Exception as error:  # see log()
-        _say_once("no run could be opened", error)
+        _say_once("job.no_run", error)
         return None
 
 
@@ -244,7 +246,7 @@ def _open_alone(name: str | None, root: str | None, labels: Mapping[str, Any]) -
     try:
         index.add(run, name=str(info["name"]), created_us=created_us)
     except OSError as error:  # a home folder that cannot be written: the numbers are recorded
-        _say_once("the run is recorded, but `overnight ls` will not find it", error)
+        _say_once("job.unlisted", error)
     begun = time.monotonic()
     codes = [0]
     previous_hook, previous_exit = sys.excepthook, sys.exit
@@ -272,7 +274,7 @@ def _open_alone(name: str | None, root: str | None, labels: Mapping[str, Any]) -
         try:
             files.replace(run.exit_json, files.to_json(end))
         except OSError as error:
-            _say_once("the run's end could not be written", error)
+            _say_once("job.no_end", error)
 
     job = Job(run, 0)
     sys.excepthook, sys.exit = note_failure, note_exit
@@ -325,9 +327,9 @@ def log(
         kind = SUMMARY if summary else (EPOCH if epoch is not None and step is None else STEP)
         job.metrics(kind, plain, step, epoch, axes["fold"])
     except OSError as error:
-        _say_once("a row could not be written; the training goes on", error)
+        _say_once("job.row_unwritten", error)
     except Exception as error:  # whatever a value's own methods raise is not the job's business
-        _say_once("a row could not be recorded", error)
+        _say_once("job.row_unrecorded", error)
 
 
 def _take_strange(plain: dict[str, Any], axes: dict[str, Any], key: Any, value: Any) -> None:
@@ -339,11 +341,11 @@ def _take_strange(plain: dict[str, Any], axes: dict[str, Any], key: Any, value: 
             if axes[key] is None:
                 axes[key] = value
         elif key in AXES or key[:1] == "_":
-            _say_once(f"log: {key!r} is left out; the name is reserved")
+            _say_once("job.reserved", key=repr(key))
         else:
             plain[key] = number(value)
     except Exception as error:  # see log()
-        _say_once("log: %r is left out" % (key if isinstance(key, str) else type(key)), error)
+        _say_once("job.left_out", error, key=repr(key if isinstance(key, str) else type(key)))
 
 
 def _whole(key: str, value: Any) -> int | None:
@@ -354,7 +356,7 @@ def _whole(key: str, value: Any) -> int | None:
             raise OverflowError("too large")
         return whole
     except Exception as error:  # see log()
-        _say_once(f"log: {key!r} is left out; it is no whole number", error)
+        _say_once("job.not_whole", error, key=repr(key))
         return None
 
 
@@ -370,7 +372,7 @@ def progress(done: float, total: float | None = None, *, unit: str = "step") -> 
             if job is not None:
                 job.progress(number(done), None if total is None else number(total), str(unit))
     except Exception as error:  # see log()
-        _say_once("progress could not be recorded", error)
+        _say_once("job.no_progress", error)
 
 
 def checkpoint_dir() -> Path:
@@ -387,7 +389,7 @@ def checkpoint_dir() -> Path:
             folder = Path(run.ckpt)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        _say_once("the checkpoint folder could not be made", error)
+        _say_once("job.no_checkpoint_dir", error)
     return folder
 
 
@@ -408,7 +410,7 @@ def figure(figure: Any, key: str = "figure", *, step: int | None = None) -> Path
         job = _current()
         return None if job is None else Path(job.figure(figure, str(key), step))
     except Exception as error:  # see log()
-        _say_once("a picture could not be kept", error)
+        _say_once("job.no_picture", error)
         return None
 
 
