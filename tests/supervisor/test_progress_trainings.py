@@ -1,8 +1,9 @@
 """Time left on real trainings that know nothing of it.
 
-Each script of ``trainings/`` is run once as a process of its own. What it prints is kept with the
-times it came at, and replayed into ``Progress`` as a supervisor that looks now and then would. The
-answers at a quarter, a half and three quarters of the training are then held against its true end.
+Each script of ``trainings/``, and the demo's notebook, is run once as a process of its own. What it
+prints is kept with the times it came at, and replayed into ``Progress`` as a supervisor that looks
+now and then would. The answers at a quarter, a half and three quarters of the training are then held
+against its true end.
 
 The bounds are wide because a training of three seconds on a shared machine wanders far more than
 one of three hours; ``-rP`` shows the table.
@@ -20,11 +21,13 @@ from pathlib import Path
 
 import pytest
 
+from overnight.notebook import convert
 from overnight.supervisor.progress import Estimate, Progress
 
 pytestmark = pytest.mark.slow
 
 _FOLDER = Path(__file__).parent / "trainings"
+_NOTEBOOK = Path(__file__).parents[2] / "examples" / "digits.ipynb"
 # How far off the true time may be from the range: the machine is shared with other tests.
 _FACTOR = 3.0
 
@@ -52,15 +55,29 @@ _TRAININGS = [
     _Training("ultralytics_style", 8, "epoch", "epochs"),
     _Training("slow_first_epoch", 10, "epoch", "epochs", ("--epochs", "10")),
     _Training("korean_folds", 60, "epoch", "epochs", at_most=True),
+    _Training("notebook", 8, "epoch", "epochs"),
 ]
 
 Stream = list[tuple[float, bytes]]
 
 
+def _script(training: _Training, folder: Path) -> Path:
+    """The training's script; the notebook is the demo's, as ``overnight run`` would convert it."""
+    if training.name != "notebook":
+        return _FOLDER / f"{training.name}.py"
+    script = folder / "digits.py"
+    # One thread: two would wait for each other on a machine that runs other tests as well.
+    overrides = {"EPOCHS": str(round(training.total)), "THREADS": "1"}
+    conversion = convert(_NOTEBOOK, overrides=overrides)
+    script.write_text(conversion.source, encoding="utf-8")
+    return script
+
+
 @pytest.fixture(scope="module")
-def record() -> Callable[[_Training], Stream]:
+def record(tmp_path_factory: pytest.TempPathFactory) -> Callable[[_Training], Stream]:
     """Run a training once; what it printed and when, in seconds since its first words."""
     kept: dict[str, Stream] = {}
+    folder = tmp_path_factory.mktemp("trainings")
 
     def run(training: _Training) -> Stream:
         if training.name in kept:
@@ -71,7 +88,8 @@ def record() -> Callable[[_Training], Stream]:
                        "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # fmt: skip
         stream: Stream = []
         with subprocess.Popen(
-            [sys.executable, str(_FOLDER / f"{training.name}.py"), *training.arguments],
+            [sys.executable, str(_script(training, folder)), *training.arguments],
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
