@@ -2,7 +2,7 @@
 
 Each script of ``trainings/``, and the demo's notebook, is run once as a process of its own. What it
 prints is kept with the times it came at, and replayed into ``Progress`` as a supervisor that looks
-now and then would. The answers at a quarter, a half and three quarters of the training are then held
+now and then would. The answers at a quarter, a half and three quarters of it are then held
 against its true end.
 
 The bounds are wide because a training of three seconds on a shared machine wanders far more than
