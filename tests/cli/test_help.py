@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,7 +44,15 @@ def test_bash_completes_verbs_and_runs(ledger: Any, finished: Any, shell: Any) -
     assert completed("overnight rm ba", 2) == ["baseline", run.run_id]
 
 
-def test_completion_can_be_installed(shell: Any, tmp_path: Any) -> None:
-    done = shell("--install-completion", "bash", env={"HOME": str(tmp_path)}, code=None)
-    assert done.returncode == 0
+def test_completion_can_be_installed(shell: Any, tmp_path: Path) -> None:
+    # From a real bash, by which the shell is recognised.
+    command = shlex.join([sys.executable, "-m", "overnight", "--install-completion"])
+    done = subprocess.run(
+        ["bash", "-c", command + "; exit $?"],
+        env={**shell.env, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     assert "_OVERNIGHT_COMPLETE" in (tmp_path / ".bash_completions" / "overnight.sh").read_text()
