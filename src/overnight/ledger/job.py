@@ -415,7 +415,13 @@ def figure(figure: Any, key: str = "figure", *, step: int | None = None) -> Path
 
 
 def num_written() -> int:
-    """Metrics rows of this process that are whole on disk, earlier attempts' included."""
+    """Metrics rows of this process that are whole on disk, earlier attempts' included.
+
+    For proofs; unlike its sisters it may raise.
+
+    Raises:
+        OSError: The ledger cannot be opened (a full disk).
+    """
     job = _current()
     return 0 if job is None else job.pen("metrics").next_seq
 
