@@ -11,6 +11,7 @@ READY := .venv/.up-to-date
 WORKERS ?= 2
 TESTS ?= tests
 KILLS ?= 200
+ALERTS ?= 1000
 SEED ?= 7
 PYTHON ?=
 export PYTHON
@@ -73,6 +74,10 @@ bench: $(READY) ## Measure, side by side with what one would use instead (ONLY=c
 .PHONY: storm
 storm: $(READY) ## Kill jobs, keepers and supervisors at random, fill the disk; count what is lost
 	$(BIN)/python -m overnight.testing.storm --kills $(KILLS) --seed $(SEED)
+
+.PHONY: storm-courier
+storm-courier: $(READY) ## Send 1,000 messages while killing who sends them; count lost and doubled
+	$(BIN)/python -m overnight.testing.storm_courier --alerts $(ALERTS) --seed $(SEED)
 
 .PHONY: docs
 docs: $(READY) ## Follow every link of the documents, run their examples

@@ -23,6 +23,14 @@ POINTS = {
     "replace.renamed": "a small file has its new text",
     "claim.written": "a claim's text is on the disk, under another name; the claim is free",
     "claim.taken": "the claim is taken; its text still has its other name too",
+    "message.before": "a message is about to be put into the outbox",
+    "message.put": "a message is in the outbox",
+    "message.counted": "a message is counted for its channel's quota, and not sent",
+    "message.sent": "a message was sent and its answer read; nothing of that is on the disk",
+    "message.noted": "a sent message is noted as told, and still lies in the outbox",
+    "token.refreshed": "a service has given new tokens; the disk holds the old ones",
+    "token.saved": "new tokens are on the disk; nothing was sent with them yet",
+    "message.merged": "a digest was sent and is noted; its members lie in the outbox",
     "index.torn": "the first half of a line is in the user's index",
 }
 #: Name → how many more times it is reached before the process dies.

@@ -77,7 +77,7 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[written:]
 
 
-def create_once(path: str, data: bytes, *, mode: int = 0o600) -> bool:
+def create_once(path: str, data: bytes, *, mode: int = 0o600, sync: bool = False) -> bool:
     """Creates ``path`` with its whole content; False if the name is taken already.
 
     The content is linked into place, so nobody sees the name without the content. Where a disk
@@ -88,6 +88,8 @@ def create_once(path: str, data: bytes, *, mode: int = 0o600) -> bool:
     try:
         try:
             write_all(fd, data)
+            if sync:
+                os.fsync(fd)
         finally:
             os.close(fd)
         crashpoint.reach("claim.written")

@@ -19,10 +19,10 @@ from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any, NoReturn
 
-from overnight.ledger import files, index
-from overnight.ledger.format import AXES, EPOCH, SCHEMA_VERSION, STEP, SUMMARY, number
-from overnight.ledger.identity import Identity, here
-from overnight.ledger.paths import RunPaths, create_run, find_root, name_from, name_problem
+from overnight.ledger import files, own_run
+from overnight.ledger.format import AXES, EPOCH, STEP, SUMMARY, number
+from overnight.ledger.identity import Identity
+from overnight.ledger.paths import RunPaths, name_from
 from overnight.ledger.reader import Tail, stems
 from overnight.ledger.writer import Pen
 from overnight.messages import say
@@ -63,6 +63,11 @@ class Job:
             if pen is not mine:
                 mine.close()
         return pen
+
+    def close(self) -> None:
+        """Gives the files back; whoever writes now in another thread is told that they are."""
+        for pen in self._pens.values():
+            pen.close()
 
     def metrics(
         self,
@@ -219,34 +224,8 @@ def init(name: str | None = None, *, root: str | None = None, **labels: Any) -> 
 
 
 def _open_alone(name: str | None, root: str | None, labels: Mapping[str, Any]) -> Job:
-    script = sys.argv[0] if sys.argv and sys.argv[0] not in ("", "-c") else ""
-    if name is not None and name_problem(name):
-        raise ValueError(f"{name!r} cannot name a run")
-    start = os.path.dirname(os.path.abspath(script)) if script else os.getcwd()
-    run = create_run(find_root(start, root), "run", name or name_from(script))
-    created_us = time.time_ns() // 1000
-    identity = Identity.of()
-    info = {
-        "schema_version": SCHEMA_VERSION,
-        "run_id": run.run_id,
-        "name": name or name_from(script),
-        "kind": run.kind,
-        "target": script,
-        "cwd": os.getcwd(),
-        "root": run.root,
-        "python": sys.executable,
-        "platform": sys.platform,
-        "host": here()[3],
-        "created_us": created_us,
-        "labels": {str(key): str(value) for key, value in labels.items()},
-        "supervised": False,
-        "process": identity.to_json() if identity else None,
-    }
-    files.replace(run.run_json, files.to_json(info))
-    try:
-        index.add(run, name=str(info["name"]), created_us=created_us)
-    except OSError as error:  # a home folder that cannot be written: the numbers are recorded
-        _say_once("job.unlisted", error)
+    run = own_run.make(name, root, labels)
+    _list(run)
     begun = time.monotonic()
     codes = [0]
     previous_hook, previous_exit = sys.excepthook, sys.exit
@@ -280,6 +259,54 @@ def _open_alone(name: str | None, root: str | None, labels: Mapping[str, Any]) -
     sys.excepthook, sys.exit = note_failure, note_exit
     atexit.register(note_end)
     return job
+
+
+def current() -> Job | None:
+    """The run this process writes to, if there is one; opens none."""
+    return None if _silent() else _current()
+
+
+def is_silent() -> bool:
+    """Whether another process speaks for this one: its rank is above 0."""
+    return _silent()
+
+
+def open_run(name: str | None, *, root: str | None = None) -> Job:
+    """Opens a run for a part of this process, which says itself when that is over (close_run).
+
+    Nothing of the process is changed for it, and the run's end is not the process's.
+
+    Raises:
+        OSError: The root cannot be written.
+        ValueError: ``name`` cannot name a run.
+    """
+    global _job
+    run = own_run.make(name, root, {})
+    own_run.reserve_end(run)
+    _list(run)
+    job = _job = _jobs[os.getpid()] = Job(run, 0)
+    return job
+
+
+def close_run(job: Job, end: Mapping[str, Any]) -> None:
+    """Writes how a run of ``open_run`` ended, and lets go of it: what is logged now is no run's.
+
+    Raises:
+        OSError: The run's folder cannot be written.
+    """
+    global _job
+    if _job is job:
+        _job = None
+        _jobs.pop(job.pid, None)
+    job.close()
+    own_run.write_end(job.run, end)
+
+
+def _list(run: RunPaths) -> None:
+    try:
+        own_run.list_in_index(run)
+    except OSError as error:  # a home folder that cannot be written: the numbers are recorded
+        _say_once("job.unlisted", error)
 
 
 def log(
@@ -412,6 +439,25 @@ def figure(figure: Any, key: str = "figure", *, step: int | None = None) -> Path
     except Exception as error:  # see log()
         _say_once("job.no_picture", error)
         return None
+
+
+def event(name: str, /, **fields: Any) -> None:
+    """Notes one of the job's own events (docs/ledger-format.md); never raises.
+
+    Without a run it does nothing.
+    """
+    try:
+        if not _silent():
+            job = _current()
+            if job is not None:
+                job.event(name, {k: v for k, v in fields.items() if v is not None})
+    except Exception as error:  # see log()
+        _say_once("job.no_event", error)
+
+
+def complain(sentence: str, error: BaseException) -> None:
+    """Says on stderr, once, what went wrong in something that must not end a training."""
+    _say_once(sentence, error)
 
 
 def num_written() -> int:

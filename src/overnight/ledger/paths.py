@@ -53,6 +53,18 @@ def state_dir() -> str:
     return os.path.join(base, "overnight")
 
 
+def config_dir() -> str:
+    """The user's own folder for what a person has set: channels, tokens, rules for all runs."""
+    home = os.path.expanduser("~")
+    if sys.platform == "win32":
+        base = os.environ.get("APPDATA") or os.path.join(home, "AppData", "Roaming")
+    elif sys.platform == "darwin":
+        base = os.path.join(home, "Library", "Application Support")
+    else:
+        base = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    return os.path.join(base, "overnight")
+
+
 def name_problem(name: str) -> str | None:
     """Why ``name`` cannot name a run (a word of the catalogue's ``run.name_*``), or None."""
     if not name or not name.strip():
@@ -132,6 +144,11 @@ class RunPaths:
     def launch_json(self) -> str:
         """How the job is started, exactly."""
         return self.at("launch.json")
+
+    @property
+    def notify_json(self) -> str:
+        """What is to be told of the run, and on which channels; none of their addresses."""
+        return self.at("notify.json")
 
     @property
     def code(self) -> str:

@@ -226,7 +226,9 @@ def view(run: RunPaths) -> View:
     # Nobody looks after it any more.
     ended = read_json(run.exit_json)
     if ended is not None and _int(ended.get("attempt")) == attempt:
-        record = {**ended, "outcome": "stopped" if open_event == "Stopping" else None}
+        # A block that a program opened for itself knows that it was interrupted.
+        outcome = "stopped" if open_event == "Stopping" else ended.get("outcome")
+        record = {**ended, "outcome": outcome}
         ended_us = time_us(ended.get("ended_us"))
         return View(
             run, _ended_state(record), attempt, started_us, ended_us,
