@@ -1,4 +1,6 @@
-"""What the verbs print: JSON for programs; widths, colours, spans and moments for people.
+"""What the verbs print: JSON for programs; widths, colours and tables for people.
+
+How long, when and how many is said as messages say it (alerts.spoken).
 
 Plain string formatting: rich takes longer to import than ``status`` may take in all.
 """
@@ -11,14 +13,19 @@ import os
 import re
 import shlex
 import sys
-import time
 import unicodedata
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Any, Literal, TextIO
 
+from overnight.alerts.spoken import NOTHING as NOTHING
+from overnight.alerts.spoken import mib as mib
+from overnight.alerts.spoken import moment as moment
+from overnight.alerts.spoken import now_us as now_us
+from overnight.alerts.spoken import number as number
+from overnight.alerts.spoken import span as span
+from overnight.alerts.spoken import time_left as time_left
 from overnight.errors import UserError
-from overnight.ledger.format import encode, time_us
+from overnight.ledger.format import encode
 from overnight.messages import say
 
 Colour = Literal["red", "green", "yellow", "blue", "cyan", "dim", "bold"]
@@ -35,7 +42,6 @@ _CONTROL = re.compile(
 _BARE_WORD = re.compile(r"[\w@%+:,./][\w@%+=:,./-]*")
 _SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s?([smhdw]?)")
 _UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 # ── JSON and lines ──────────────────────────────────────────────────────────────────────────
@@ -164,8 +170,6 @@ def columns() -> int | None:
 
 
 Cell = str | tuple[str, Colour | None]
-#: What a cell shows where there is nothing to show.
-NOTHING = "–"
 
 
 def table(
@@ -221,20 +225,6 @@ def bar(fraction: float | None, width: int) -> str:
 # ── numbers and sizes ───────────────────────────────────────────────────────────────────────
 
 
-def number(value: float) -> str:
-    """A metric as one reads it: four significant digits."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("∞" if value > 0 else "-∞")
-    if float(value).is_integer() and abs(value) < 1e6:
-        return str(int(value))
-    return f"{value:.4g}"
-
-
-def mib(value: float) -> str:
-    """Mebibytes in the unit that fits."""
-    return f"{value:.0f} MiB" if value < 1000 else f"{value / 1024:.1f} GiB"
-
-
 def size(num_bytes: int) -> str:
     """Bytes in the unit that fits."""
     value = float(num_bytes)
@@ -246,52 +236,6 @@ def size(num_bytes: int) -> str:
 
 
 # ── spans ───────────────────────────────────────────────────────────────────────────────────
-
-
-def span(seconds: float) -> str:
-    """A duration in its two largest units: ``45 s``, ``6 h 12 min``, ``3 d 4 h``."""
-    whole = max(0, round(seconds))
-    if whole < _MINUTE:
-        return say("time.seconds", s=whole)
-    if whole < _HOUR:
-        minutes, rest = divmod(whole, _MINUTE)
-        return say("time.minutes_seconds" if rest else "time.minutes", m=minutes, s=rest)
-    if whole < _DAY - _MINUTE / 2:
-        hours, rest = divmod(round(whole / _MINUTE), 60)
-        return say("time.hours_minutes" if rest else "time.hours", h=hours, m=rest)
-    days, rest = divmod(round(whole / _HOUR), 24)
-    return say("time.days_hours" if rest else "time.days", d=days, h=rest)
-
-
-def time_left(low_s: float, high_s: float, *, at_most: bool) -> str:
-    """How long is left, no finer than it can be known: ``about 3–4 min``, ``at most 2 h``."""
-    low_s, high_s = max(0.0, min(low_s, high_s)), max(0.0, high_s)
-    if high_s < 4:
-        return say("time.moments")
-    # Seconds by fives, minutes by ones, hours by ten minutes.
-    step = 5 if high_s < 90 else _MINUTE if high_s < 90 * _MINUTE else 600
-    if high_s >= 2 * _DAY:
-        step = _HOUR
-    high = max(step, math.ceil(high_s / step - 0.2) * step)
-    low = max(step, round(low_s / step) * step)
-    if at_most:
-        return say("time.at_most", span=_rough(high, step))
-    if low >= high:
-        return say("time.about", span=_rough(high, step))
-    if step == 5:
-        both = say("time.seconds_range", low=low, high=high)
-    elif step == _MINUTE:
-        both = say("time.minutes_range", low=low // _MINUTE, high=high // _MINUTE)
-    else:
-        both = say("time.range", low=span(low), high=span(high))
-    return say("time.about", span=both)
-
-
-def _rough(seconds: int, step: int) -> str:
-    """A rounded span in the unit it was rounded to."""
-    if step == 5:
-        return say("time.seconds", s=seconds)
-    return say("time.minutes", m=seconds // _MINUTE) if step == _MINUTE else span(seconds)
 
 
 def ago(seconds: float) -> str:
@@ -311,31 +255,3 @@ def parse_span(text: str, option: str) -> float:
         shown = plain(text, 40)
         raise UserError("time.span_form", where=f"{option} {shown}", text=shown)
     return seconds
-
-
-# ── moments ─────────────────────────────────────────────────────────────────────────────────
-
-
-def now_us() -> int:
-    """Wall clock, as the ledger has it."""
-    return time.time_ns() // 1000
-
-
-def moment(us: int | None, *, now: int | None = None) -> str:
-    """A time in the reader's zone: ``14:20``, ``tomorrow 07:12``, ``Sun 07:12``, or a date."""
-    if time_us(us) is None:
-        return NOTHING
-    assert us is not None
-    try:
-        then = datetime.fromtimestamp(us / 1e6)
-        today = datetime.fromtimestamp((now_us() if now is None else now) / 1e6)
-    except (OverflowError, OSError, ValueError):  # the year 10000 in some zone
-        return NOTHING
-    clock = f"{then:%H:%M}"
-    days = (then.date() - today.date()) // timedelta(days=1)
-    if days in (-1, 0, 1):
-        return say(("time.yesterday", "time.today", "time.tomorrow")[days + 1], time=clock)
-    if 1 < days < 7:
-        names = say("time.weekdays").split()
-        return say("time.weekday", weekday=names[then.weekday()], time=clock)
-    return say("time.date", year=then.year, month=then.month, day=then.day, time=clock)

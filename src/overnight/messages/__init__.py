@@ -10,14 +10,31 @@ Korean sentences are phrased so that no particle depends on a field's last lette
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from typing import Literal
 
 Language = Literal["en", "ko"]
+_spoken: ContextVar[Language | None] = ContextVar("_spoken", default=None)
+
+
+@contextmanager
+def speaking(chosen: Language) -> Iterator[None]:
+    """Within it everything is said in one language: a message's reader is not always this one."""
+    token = _spoken.set(chosen)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
 
 
 def language() -> Language:
-    """The reader's language: ``OVERNIGHT_LANG``, else the locale's, else English."""
+    """What ``speaking`` chose, else ``OVERNIGHT_LANG``, else the locale's, else English."""
+    chosen = _spoken.get()
+    if chosen is not None:
+        return chosen
     for name in ("OVERNIGHT_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         value = os.environ.get(name, "")
         if value:
