@@ -28,7 +28,8 @@ def schema(verb: str) -> dict[str, Any]:
 
 
 def test_each_verb_has_one() -> None:
-    assert {path.stem for path in SCHEMAS.glob("*.json")} == set(VERBS) - WITHOUT_JSON
+    verbs = {path.stem.partition("-")[0] for path in SCHEMAS.glob("*.json")}
+    assert verbs == set(VERBS) - WITHOUT_JSON
 
 
 @pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*.json")), ids=lambda path: path.stem)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 #: Each verb is the module of its name, in the order the help page shows.
 VERBS = (
-    "run", "ls", "status", "logs", "top", "stop", "resume", "wait", "rm", "convert", "doctor",
+    "run", "check", "ls", "status", "logs", "top", "stop", "resume", "wait", "rm", "notify",
+    "agent", "convert", "doctor",
 )  # fmt: skip
 #: On Windows these work; the others need processes as Linux and macOS have them.
 _EVERYWHERE = ("convert", "doctor")
@@ -70,6 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         from overnight.cli.run import arrange
 
         words = arrange(words)
+    elif words[:1] == ["check"]:
+        from overnight.cli.check import OPTIONS
+        from overnight.cli.run import arrange
+
+        words = arrange(words, OPTIONS)
     # A --help behind `--` is the job's.
     ours = words[: words.index("--")] if "--" in words else words
     helping = any(word in ("-h", "--help") for word in ours)
@@ -81,6 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         command = typer.main.get_command(app(verb))
         answer = command.main(words, prog_name="overnight", standalone_mode=completing)
+        if verb not in (None, "agent"):  # whoever stops it does not want it back at once
+            _wake_agent()
         return answer if isinstance(answer, int) else 0
     except UserErrors as error:
         return _complain(error.errors, debug)
@@ -96,6 +104,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         return _translate(error)
+
+
+def _wake_agent() -> None:
+    """After a reboot nobody tells what is left to tell, until somebody types a command."""
+    if sys.platform == "win32":
+        return
+    from overnight.outbox import follow, summon
+    from overnight.outbox.folder import agent_paths
+
+    try:
+        paths = agent_paths()
+        waits = os.path.isdir(paths.outbox) and os.listdir(paths.outbox)
+        if (waits or follow.all_asked()) and summon.alive(paths) is None:
+            summon.summon()
+    except OSError:
+        return  # a home folder that cannot be read: the verb has answered all the same
 
 
 def _complain(errors: Sequence[OvernightError], debug: bool) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,12 +54,17 @@ def register(app: typer.Typer) -> None:
         from overnight.preflight.doctor import examine
 
         place = Path(find_root(str(Path.cwd()), root))
+        more: dict[str, Callable[[], list[Check]]] = {}
+        if sys.platform != "win32":  # the agent needs processes as Linux and macOS have them
+            from overnight.agent.examine import examine_channels
+
+            more["channels"] = examine_channels
         if json:
-            checks = examine(place, python)
+            checks = examine(place, python, more=more)
             print_json("doctor", checks=[check.to_json() for check in checks])
         else:
             with _patience():
-                checks = examine(place, python)
+                checks = examine(place, python, more=more)
             _show(checks)
         return int(any(check.level == "bad" for check in checks))
 

@@ -171,7 +171,7 @@ def glance(run: RunPaths, now: View | None = None) -> Glance:
         estimate=_estimate(status.get("estimate"), age_s if moving else None),
         metrics=metrics,
         sample=_numbers(status.get("sample")) if moving else {},
-        ran_s=_ran_s(now, status, age_s),
+        ran_s=_ran_s(now, info, status, age_s),
         age_s=age_s,
     )
 
@@ -221,16 +221,22 @@ def _estimate(said: object, age_s: float | None) -> Estimate | None:
     )
 
 
-def _ran_s(now: View, status: Mapping[str, Any], age_s: float | None) -> float | None:
+def _ran_s(
+    now: View, info: Mapping[str, Any], status: Mapping[str, Any], age_s: float | None
+) -> float | None:
     """Seconds the newest attempt has run, by a clock that nobody turns back where there is one."""
     match now.state:
         case Running() | Stalled() | Stopping() | Unattended():
             job = Identity.from_json(_json(now.run.keeper_json).get("job"))
             if job is None:  # a run that a script opened for itself
-                job = Identity.from_json(_json(now.run.run_json).get("process"))
+                job = Identity.from_json(info.get("process"))
             if sys.platform == "linux" and job is not None and job.look() == "alive":
                 boot_s = time.clock_gettime(time.CLOCK_BOOTTIME)
-                return max(0.0, boot_s - job.start_ticks / os.sysconf("SC_CLK_TCK"))
+                # What a program opened for itself may have begun long after the program.
+                begun_s = _number(info.get("begun_boot_s"))
+                if begun_s is None:
+                    begun_s = job.start_ticks / os.sysconf("SC_CLK_TCK")
+                return max(0.0, boot_s - begun_s)
             elapsed_s = _number(status.get("elapsed_s"))
             if elapsed_s is not None and age_s is not None:
                 return elapsed_s + age_s

@@ -84,6 +84,8 @@ def again(run: RunPaths, *, current: bool, force: bool) -> tuple[str, int]:
     if seen.unsettled:
         seen = settle(run)
     _check(run, seen, force)
+    if (files.read_json(run.run_json) or {}).get("supervised") is False:
+        raise RunConflict("resume.own", where=run.run_id)
     if not os.path.exists(run.launch_json):
         raise LedgerError("run.no_launch", where=run.launch_json)
     launch = Launch.read(run)

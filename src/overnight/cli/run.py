@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -18,17 +19,24 @@ from overnight.messages import say
 _OPTIONS = {
     "--name": True, "--set": True, "--map": True, "--env": True, "--python": True,
     "--restart": True, "--stall-after": True, "--label": True, "--kind": True, "--root": True,
+    "--notify": True, "--alert": True, "--heartbeat": True, "--format": True, "--check": False,
     "--follow": False, "-f": False, "--json": False, "--help": False, "-h": False,
 }  # fmt: skip
 _KINDS = ("run", "train", "optimization", "infer", "pipeline")
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h)?")
 
 
-def arrange(words: Sequence[str]) -> list[str]:
+def arrange(
+    words: Sequence[str], options: Mapping[str, bool] = MappingProxyType(_OPTIONS)
+) -> list[str]:
     """Puts our options in front, so that all behind ``--`` is the target and the job's arguments.
 
     Before TARGET an option we do not know is an error; behind it, it is the job's. Behind ``--``
     everything is the job's, and without a TARGET before it everything is the command.
+
+    Args:
+        words: The command line, the verb first.
+        options: The verb's options, and whether they take a value.
     """
     ours: list[str] = [words[0]]
     theirs: list[str] = []
@@ -42,9 +50,9 @@ def arrange(words: Sequence[str]) -> list[str]:
             return [*ours, "--", *(theirs if target else [""]), *rest]
         name, equals, _ = word.partition("=")
         # Behind TARGET a short option is the job's: -f and -h mean too many things elsewhere.
-        if name in _OPTIONS and (word.startswith("--") or not (equals or target)):
+        if name in options and (word.startswith("--") or not (equals or target)):
             ours.append(word)
-            if _OPTIONS[name] and not equals and at < len(words) and words[at] != "--":
+            if options[name] and not equals and at < len(words) and words[at] != "--":
                 ours.append(words[at])
                 at += 1
         elif not target and word.startswith("-") and word != "-":
@@ -79,6 +87,17 @@ def register(app: typer.Typer) -> None:
             str | None, typer.Option(metavar="10m", help=say("run.stall_after"))
         ] = None,
         label: Annotated[list[str] | None, typer.Option(help=say("run.label"))] = None,
+        notify: Annotated[
+            list[str] | None, typer.Option("--notify", metavar="NAME", help=say("run.notify"))
+        ] = None,
+        alert: Annotated[
+            list[str] | None, typer.Option("--alert", metavar="RULE", help=say("run.alert"))
+        ] = None,
+        heartbeat: Annotated[
+            str | None, typer.Option(metavar="3h", help=say("run.heartbeat"))
+        ] = None,
+        format_: Annotated[str | None, typer.Option("--format", help=say("run.format"))] = None,
+        check: Annotated[bool, typer.Option("--check", help=say("run.check"))] = False,
         kind: Annotated[str, typer.Option(help=say("run.kind"))] = "run",
         root: Annotated[str | None, typer.Option(help=say("run.root"))] = None,
         json: Annotated[bool, typer.Option("--json", help=say("cli.json"))] = False,
@@ -92,16 +111,27 @@ def register(app: typer.Typer) -> None:
             name=name,
             overrides=pairs(set_ or (), "--set", problems),
             path_map=pairs(map_ or (), "--map", problems),
-            env=_variables(env or ()),
+            env=variables(env or ()),
             python=python,
             restart=restart,
             stall_after_s=_span(stall_after, problems),
             labels=label or (),
             kind=_kind(kind, problems),
             root=root,
+            notify=notify or (),
+            alerts=alert or (),
+            heartbeat=heartbeat,
+            format=format_,
         )
         if json and follow:
             problems.append(UserError("run.json_and_follow", where="--json --follow"))
+        if json and check:
+            problems.append(UserError("run.json_and_check", where="--json --check"))
+        if check and not problems:
+            from overnight.cli.check import check_first
+
+            if not check_first(asked):
+                return 1
         started = start(asked, problems)
         if json:
             print_json(
@@ -142,6 +172,8 @@ def _announce(started: Any) -> None:
     print(say("run.started", name=started.name, pid=started.job_pid, run=word, log=run.log))
     if started.script:
         print(say("run.script", script=started.script))
+    if started.channels:
+        print(say("run.tells", names=", ".join(started.channels)))
 
 
 def pairs(items: Sequence[str], option: str, problems: list[UserError]) -> dict[str, str]:
@@ -155,7 +187,8 @@ def pairs(items: Sequence[str], option: str, problems: list[UserError]) -> dict[
     return found
 
 
-def _variables(items: Sequence[str]) -> dict[str, str | None]:
+def variables(items: Sequence[str]) -> dict[str, str | None]:
+    """``K=V`` items as a mapping; a bare ``K`` stands for this process's own value."""
     found: dict[str, str | None] = {}
     for item in items:
         name, equals, value = item.partition("=")

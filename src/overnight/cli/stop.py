@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
             isinstance(before, Running) and before.seen_s is not None
         ):
             raise RunConflict("stop.elsewhere", where=found.run_id, host=before.host)
+        _refuse_own(found)
         if not json and not now:
             print(say("stop.asked", run=found.run_id, grace=f"{grace:g}"))
         end(found, now=now, grace_s=grace)
@@ -61,15 +62,12 @@ def end(run: RunPaths, *, now: bool, grace_s: float) -> None:
     """Asks for the stop and returns once nothing of the run is left.
 
     Raises:
-        RunConflict: The run opened itself (``overnight.init``) and has no supervisor to ask.
+        RunConflict: A program opened the run for itself: nobody is there to ask.
     """
     from overnight.supervisor.detach import detach, request
     from overnight.supervisor.launch import Launch
 
-    info = read_json(run.run_json) or {}
-    if info.get("supervised") is False:
-        process = Identity.from_json(info.get("process"))
-        raise RunConflict("stop.own", where=run.run_id, pid=process.pid if process else "?")
+    _refuse_own(run)
     request(run, "stop", now=now, grace_s=grace_s, by=getpass.getuser())
     while not isinstance((seen := view(run)).state, ENDED):
         if isinstance(seen.state, Unattended):
@@ -83,6 +81,13 @@ def end(run: RunPaths, *, now: bool, grace_s: float) -> None:
 
         settle(run)
     _wait_until_gone(run)
+
+
+def _refuse_own(run: RunPaths) -> None:
+    info = read_json(run.run_json) or {}
+    if info.get("supervised") is False:
+        process = Identity.from_json(info.get("process"))
+        raise RunConflict("stop.own", where=run.run_id, pid=process.pid if process else "?")
 
 
 def _wait_until_gone(run: RunPaths) -> None:

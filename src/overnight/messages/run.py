@@ -28,6 +28,14 @@ EN = {
     "  stop    overnight stop {run}\n"
     "  log     {log}",
     "run.script": "  script  {script}",
+    "run.tells": "  tells   {names}",
+    "run.notify": "A channel to be told on (overnight notify add NAME); none: nobody. Default: as notify.yaml or "
+    "overnight.yaml says, else all channels. Repeatable.",
+    "run.alert": "Tell when this comes true: 'val_f1 > 0.9', 'loss is nan', 'gpu_temp > 85', 'no new best for 5 "
+    "epochs', 'epoch_time > 2x median'. Repeatable.",
+    "run.heartbeat": "Tell how it is going every so often: 30m, 3h.",
+    "run.format": "How messages are written: short, full or custom (docs/notifications.md).",
+    "run.check": "First do what `overnight check` does, and start only if nothing is wrong.",
     "run.unlisted": "your list of runs cannot be written ({reason}): find it with overnight ls --root {root}",
     "run.cell": "cell {cell}, line {line}:",
     "run.nothing": "there is nothing to run",
@@ -56,6 +64,8 @@ EN = {
     "run.kind_form.fix": "one of: {kinds}",
     "run.json_and_follow": "--json and --follow exclude each other",
     "run.json_and_follow.fix": "leave one out; `overnight wait RUN --json` tells the end in JSON",
+    "run.json_and_check": "--json and --check exclude each other",
+    "run.json_and_check.fix": "leave one out; `overnight check TARGET --json` tells the findings in JSON",
     "run.name_empty": "the name is empty",
     "run.name_empty.fix": "give a name, or leave --name out: the file's name is used",
     "run.name_control": "the name holds a line break or another character that cannot be shown",
@@ -123,6 +133,14 @@ KO = {
     "  멈추기    overnight stop {run}\n"
     "  로그      {log}",
     "run.script": "  스크립트  {script}",
+    "run.tells": "  알림    {names}",
+    "run.notify": "소식을 받을 채널(overnight notify add 이름). none 이면 알리지 않습니다. 기본값은 notify.yaml이나 "
+    "overnight.yaml이 정한 채널, 없으면 모든 채널. 여러 번 쓸 수 있습니다.",
+    "run.alert": "조건이 참이 되면 알립니다: 'val_f1 > 0.9', 'loss is nan', 'gpu_temp > 85', 'no new best for 5 epochs', "
+    "'epoch_time > 2x median'. 여러 번 쓸 수 있습니다.",
+    "run.heartbeat": "정해진 간격마다 진행 상황을 알립니다: 30m, 3h.",
+    "run.format": "메시지 형식: short, full, custom (docs/notifications.md).",
+    "run.check": "먼저 `overnight check`를 하고, 문제가 없을 때만 시작합니다.",
     "run.unlisted": "실행 목록에 기록하지 못했습니다 ({reason}). 이렇게 찾을 수 있습니다: overnight ls --root {root}",
     "run.cell": "셀 {cell}, {line}번째 줄:",
     "run.nothing": "실행할 것이 없습니다",
@@ -151,6 +169,8 @@ KO = {
     "run.kind_form.fix": "다음 중 하나: {kinds}",
     "run.json_and_follow": "--json과 --follow는 함께 쓸 수 없습니다",
     "run.json_and_follow.fix": "하나만 쓰십시오. `overnight wait RUN --json`이 끝을 JSON으로 알려 줍니다",
+    "run.json_and_check": "--json과 --check는 함께 쓸 수 없습니다",
+    "run.json_and_check.fix": "하나만 쓰십시오. `overnight check TARGET --json`이 결과를 JSON으로 알려 줍니다",
     "run.name_empty": "이름이 비어 있습니다",
     "run.name_empty.fix": "이름을 쓰거나 --name을 빼십시오. 그러면 파일 이름을 씁니다",
     "run.name_control": "이름에 줄바꿈처럼 표시할 수 없는 문자가 있습니다",

@@ -6,5 +6,6 @@ Whatever can be known to fail is found out before anything starts, all of it at 
 from overnight.start.begin import Started as Started
 from overnight.start.begin import start as start
 from overnight.start.check import Asked as Asked
+from overnight.start.check import prepare as prepare
 from overnight.start.check import with_dotenv as with_dotenv
 from overnight.start.describe import git_commit as git_commit

@@ -13,6 +13,7 @@ from typing import Any
 from overnight.errors import LedgerError, UserError, UserErrors
 from overnight.ledger import files
 from overnight.ledger.paths import RunPaths, create_run, name_from
+from overnight.start import tell
 from overnight.start.check import Asked, Ready, check
 from overnight.start.describe import describe
 from overnight.supervisor.detach import detach, kill, uninterrupted
@@ -35,6 +36,8 @@ class Started:
     overrides_diff: str = ""
     #: Why the user's index could not take it; empty if it did.
     unlisted: str = ""
+    #: The channels it will be told of on.
+    channels: Sequence[str] = ()
 
 
 def start(asked: Asked, found: Sequence[UserError] = ()) -> Started:
@@ -85,6 +88,8 @@ def _begin(ready: Ready) -> Started:
             root=run.root,
         )
         launch.write(run)
+        if ready.settings is not None:
+            tell.write(run, ready.settings)
         created_us = time.time_ns() // 1000
         describe(run, ready, name, launch, created_us, env)
         answer = detach(run, "start", launch.environment(env))
@@ -106,7 +111,10 @@ def _begin(ready: Ready) -> Started:
         raise UserErrors([UserError("run.cannot_start", where=answer.file, reason=reason)])
     diff = ready.conversion.overrides_diff if notebook else ""
     script = entry if notebook else ""
-    return Started(run, name, answer.job_pid, script, ready.findings, diff, answer.unlisted)
+    channels = ready.settings.channels if ready.settings is not None else ()
+    return Started(
+        run, name, answer.job_pid, script, ready.findings, diff, answer.unlisted, channels
+    )
 
 
 def _undo(run: RunPaths) -> None:

@@ -9,12 +9,16 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from overnight.errors import NotebookError, UserError, UserErrors
 from overnight.ledger.paths import MAX_NAME_CHARS, find_root, name_problem
 from overnight.preflight.python import job_python
 from overnight.redact import is_secret_name, secret_values
+from overnight.start.tell import whom_to_tell
+
+if TYPE_CHECKING:
+    from overnight.alerts.settings import Settings
 
 #: A job's first minutes of output and a checkpoint need at least this.
 _FREE_MIB = 64
@@ -32,6 +36,10 @@ class Asked:
         path_map: Folders a notebook names (``/kaggle/input``) → folders here.
         env: Variables for the job; a None value is taken from this process's environment.
         stall_after_s: Quiet time that counts as a stall; None for the default.
+        notify: Names of channels; none: as the files say; ``none``: nobody.
+        alerts: Rules, as ``val_f1 > 0.9``.
+        heartbeat: How often to give a sign of life: ``3h``.
+        format: How messages are written: short, full or custom.
     """
 
     target: str = ""
@@ -46,6 +54,10 @@ class Asked:
     labels: Sequence[str] = ()
     kind: str = "run"
     root: str | None = None
+    notify: Sequence[str] = ()
+    alerts: Sequence[str] = ()
+    heartbeat: str | None = None
+    format: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,7 @@ class Ready:
         python: The job's Python; empty for a command.
         conversion: Of a notebook (overnight.notebook.Conversion).
         findings: What the person should know of the notebook (overnight.notebook.Finding).
+        settings: What is to be told of it, and where; None: nobody is told.
     """
 
     asked: Asked
@@ -69,6 +82,7 @@ class Ready:
     python: str
     conversion: Any
     findings: Sequence[Any]
+    settings: Settings | None = None
 
 
 def check(asked: Asked, found: Sequence[UserError] = ()) -> Ready:
@@ -82,6 +96,33 @@ def check(asked: Asked, found: Sequence[UserError] = ()) -> Ready:
         UserErrors: All of it at once.
     """
     problems = list(found)
+    ready = _gather(asked, problems)
+    if ready is not None:
+        problems += _blocks(ready)
+        problems += _check_root(ready.root)
+    if ready is None or problems:
+        raise UserErrors(problems)
+    return ready
+
+
+def prepare(asked: Asked, found: Sequence[UserError] = ()) -> Ready:
+    """What was asked for, ready to be looked at: as :func:`check`, but of the job's own faults.
+
+    What would stop a notebook at night stays among its findings, and the disk may be full: whoever
+    looks at the job tells of it together with all the rest.
+
+    Raises:
+        UserErrors: What was asked for cannot even be looked at.
+    """
+    problems = list(found)
+    ready = _gather(asked, problems)
+    if ready is None or problems:
+        raise UserErrors(problems)
+    return ready
+
+
+def _gather(asked: Asked, problems: list[UserError]) -> Ready | None:
+    """What was asked for, and into ``problems`` what is wrong with the asking."""
     kind = _kind_of_target(asked, problems)
     if asked.name is not None:
         why = name_problem(asked.name)
@@ -107,12 +148,12 @@ def check(asked: Asked, found: Sequence[UserError] = ()) -> Ready:
     argv = _argv(asked, kind, python, env, problems) if kind is not None else []
     findings: list[Any] = []
     if conversion is not None and python:
-        findings = _check_notebook(asked.target, conversion, python, problems)
-    problems += _check_root(root)
-    if problems:
-        raise UserErrors(problems)
-    assert kind is not None
-    return Ready(asked, kind, root, argv, env, python, conversion, findings)
+        findings = _check_notebook(asked.target, conversion, python)
+    if kind is None:
+        problems += _check_root(root)
+        return None
+    settings = whom_to_tell(asked, root, env, problems)
+    return Ready(asked, kind, root, argv, env, python, conversion, findings, settings)
 
 
 def _kind_of_target(asked: Asked, problems: list[UserError]) -> TargetKind | None:
@@ -198,10 +239,8 @@ def _convert(asked: Asked, env: Mapping[str, str], problems: list[UserError]) ->
     return None
 
 
-def _check_notebook(
-    target: str, conversion: Any, python: str, problems: list[UserError]
-) -> list[Any]:
-    """What a person should know of a notebook; what would stop it at night is a problem."""
+def _check_notebook(target: str, conversion: Any, python: str) -> list[Any]:
+    """What a person should know of a notebook."""
     from pathlib import Path
 
     from overnight.notebook import Finding, check_installs
@@ -218,13 +257,19 @@ def _check_notebook(
         if missing and conversion.source.count(os.path.basename(item.path)) == 1:
             fields = {"path": item.path}
             found.append(Finding("warns", item.cell, item.line, "run.input_missing", fields))
-    for finding in found:
+    return found
+
+
+def _blocks(ready: Ready) -> list[UserError]:
+    """What would stop a notebook at night."""
+    problems: list[UserError] = []
+    for finding in ready.findings:
         if finding.level == "blocks":
-            where = f"{target}, cell {finding.cell}"
+            where = f"{ready.asked.target}, cell {finding.cell}"
             where += f", line {finding.line}" if finding.line else ""
             problems.append(NotebookError("run.notebook_blocks", where=where, text=finding.text,
                                           fix=finding.fix))  # fmt: skip
-    return found
+    return problems
 
 
 def _python(

@@ -61,6 +61,8 @@ def describe(
         "stall_after": launch.stall_after_s and f"{launch.stall_after_s:g}s",
         "label": list(asked.labels),
         "kind": run.kind,
+        "notify": list(asked.notify),
+        "alert": list(asked.alerts),
     }
     files.replace(run.config_yaml, _yaml(config).encode("utf-8", "replace"))
 
