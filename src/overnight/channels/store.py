@@ -14,7 +14,7 @@ import re
 import stat
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +53,30 @@ class Named:
     def masked(self) -> str:
         """The service and at most three characters: what may be shown."""
         return masked(self.url)
+
+
+def built_in() -> dict[str, Named]:
+    """Channels that need no setting up: told on only where they are named."""
+    return {word: Named(word, word + "://", "environment") for word in ("console", "desktop")}
+
+
+def with_terminal(env: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """``env`` with the terminal of this process in the place of every ``console://`` in ``names``.
+
+    Which terminal is meant is known only to whoever sits at it.
+    """
+    from overnight.channels.terminal import console_url
+
+    known = {**built_in(), **load(env)}
+    terminal = console_url()
+    found = dict(env)
+    for name in names:
+        named = known.get(canonical(name))
+        if named is not None and terminal is not None and named.url.rstrip("/") == "console:":
+            found[VARIABLE + named.name] = terminal
+        elif named is not None and named.name not in load(env):
+            found[VARIABLE + named.name] = named.url
+    return found
 
 
 def path() -> Path:

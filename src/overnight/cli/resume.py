@@ -28,7 +28,7 @@ from overnight.ledger.state import (
     word,
 )
 from overnight.messages import say
-from overnight.start import with_dotenv
+from overnight.start import with_dotenv, with_terminal
 from overnight.supervisor.detach import detach
 from overnight.supervisor.ending import settle
 from overnight.supervisor.launch import Launch, sha256
@@ -102,7 +102,7 @@ def again(run: RunPaths, *, current: bool, force: bool) -> tuple[str, int]:
     missing = [name for name in launch.env_names if name not in env]
     if missing and verb == "resume":
         raise UserError("resume.env_missing", where=run.run_id, names=", ".join(missing))
-    answer = detach(run, verb, launch.environment(env))
+    answer = detach(run, verb, with_terminal(run, launch.environment(env)))
     if not answer.started or answer.job_pid is None:
         if answer.why == "taken":
             raise RunConflict("resume.taken", where=run.run_id)

@@ -9,3 +9,4 @@ from overnight.start.check import Asked as Asked
 from overnight.start.check import prepare as prepare
 from overnight.start.check import with_dotenv as with_dotenv
 from overnight.start.describe import git_commit as git_commit
+from overnight.start.tell import with_terminal as with_terminal

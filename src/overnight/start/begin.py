@@ -92,7 +92,7 @@ def _begin(ready: Ready) -> Started:
             tell.write(run, ready.settings)
         created_us = time.time_ns() // 1000
         describe(run, ready, name, launch, created_us, env)
-        answer = detach(run, "start", launch.environment(env))
+        answer = detach(run, "start", tell.with_terminal(run, launch.environment(env)))
     except BaseException:  # a Ctrl-C too: a start that was not reported never was
         if run is not None:
             _undo(run)

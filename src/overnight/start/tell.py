@@ -53,7 +53,7 @@ def whom_to_tell(
     except UserError as error:
         problems += [*wrong, error]
         return None
-    wrong = unknown_channels(settings.channels, known)
+    wrong = unknown_channels(settings.channels, {**store.built_in(), **known})
     if not settings.channels and (asked.alerts or asked.heartbeat) and not asked.notify:
         wrong.append(UserError("notify.none", where=str(store.path())))
     problems += wrong
@@ -82,3 +82,17 @@ def write(run: RunPaths, settings: Settings) -> None:
         OSError: The run's folder cannot be written.
     """
     files.replace(run.notify_json, files.to_json(settings.to_json()))
+
+
+def with_terminal(run: RunPaths, env: Mapping[str, str]) -> dict[str, str]:
+    """``env``, and in it the terminal that a run is to be told on, if it is: the one we sit at.
+
+    Raises:
+        UserError: The person's channels cannot be read.
+    """
+    names = (files.read_json(run.notify_json) or {}).get("channels")
+    if not names:
+        return dict(env)
+    from overnight.channels import store
+
+    return store.with_terminal(env, names)
