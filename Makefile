@@ -54,8 +54,8 @@ lint: $(READY) ## Is the code clean? (fix: .venv/bin/ruff check --fix)
 	$(BIN)/ruff check
 
 # What works on Windows too; detached runs need processes as Linux and macOS have them.
-EVERYWHERE := $(addprefix src/overnight/,ledger notebook preflight messages errors.py redact.py \
-  crashpoint.py cli/__init__.py cli/convert.py cli/doctor.py)
+EVERYWHERE := $(addprefix src/overnight/,ledger notebook messages errors.py redact.py crashpoint.py \
+  cli/__init__.py cli/convert.py cli/doctor.py) $(wildcard src/overnight/preflight/*.py)
 
 .PHONY: types
 types: $(READY) ## Do the types hold, on Linux, macOS and Windows?

@@ -1,7 +1,7 @@
 """What twenty runs that are all told of cost together: memory of every process of Overnight's.
 
-Keepers, supervisors, the one agent, and a courier in the moment it has Apprise loaded. Memory is PSS
-(``/proc/PID/smaps_rollup``): pages shared by several processes count once. Run it as
+Keepers, supervisors, the one agent, and a courier in the moment it has Apprise loaded. Memory is
+PSS (``/proc/PID/smaps_rollup``): pages shared by several processes count once. Run it as
 ``python bench/fleet.py``; it takes two minutes.
 """
 
@@ -58,7 +58,7 @@ def _pss_mb(pid: int) -> float:
 
 def _memory(state: bytes) -> dict[str, tuple[int, float]]:
     """Name → how many such processes of this bench there are, and their PSS together."""
-    found = {name: (0, 0.0) for name in _OURS}
+    found = dict.fromkeys(_OURS, (0, 0.0))
     for path in Path("/proc").glob("[0-9]*"):
         name = name_of(int(path.name))
         try:
@@ -80,16 +80,18 @@ def main() -> None:
         job = Path(folder) / "job.py"
         job.write_text(_JOB)
         env = {
-            **os.environ, "XDG_STATE_HOME": folder + "/state", "XDG_CONFIG_HOME": folder + "/config",
+            **os.environ,
+            "XDG_STATE_HOME": folder + "/state",
+            "XDG_CONFIG_HOME": folder + "/config",
             "OVERNIGHT_CHANNEL_BENCH": f"json://127.0.0.1:{server.server_port}/",
-        }  # fmt: skip
+        }
         machine = measure.calm()
         run_ids = []
         for number in range(_NUM_RUNS):
+            words = ["run", "--json", "--name", f"run{number}", "--alert", "accuracy > 0.5", job]
             said = subprocess.run(
-                [overnight, "run", "--json", "--name", f"run{number}", "--alert", "accuracy > 0.5", job],
-                check=True, capture_output=True, env=env, cwd=folder,
-            ).stdout  # fmt: skip
+                [overnight, *words], check=True, capture_output=True, env=env, cwd=folder
+            ).stdout
             run_ids.append(json.loads(said)["run_id"])
         try:
             most: dict[str, tuple[int, float]] = {}
@@ -108,7 +110,9 @@ def main() -> None:
     total = sum(mb for _, mb in most.values())
     rows = [[name, str(num), f"{mb:.1f}", ""] for name, (num, mb) in most.items()]
     rows.append(["together", "", f"{total:.1f}", f"≤ {_TARGET_MB:g}"])
-    title = f"{_NUM_RUNS} runs that are told of, at the most expensive moment; {_Mailbox.num} messages"
+    title = (
+        f"{_NUM_RUNS} runs that are told of, at the most expensive moment; {_Mailbox.num} messages"
+    )
     measure.table(title, machine, ["process", "number", "PSS, MB", "reach"], rows)
     measure.keep("fleet", machine, {"pss_mb": most, "messages": _Mailbox.num})
 

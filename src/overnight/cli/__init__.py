@@ -108,8 +108,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _wake_agent() -> None:
     """After a reboot nobody tells what is left to tell, until somebody types a command."""
-    if sys.platform == "win32":
-        return
     from overnight.outbox import follow, summon
     from overnight.outbox.folder import agent_paths
 

@@ -19,7 +19,7 @@ from overnight.ledger import files
 from overnight.messages import say
 
 if TYPE_CHECKING:
-    from overnight.channels.services import Field, Service
+    from overnight.channels.services import Service
 
 _FORMATS = ("short", "full", "custom")
 #: Something that can only be a channel's address or token, not its name.
@@ -111,13 +111,8 @@ def _answers(service: Service) -> dict[str, str]:
     for field in service.fields:
         for line in wrap(service.help(field), min(columns() or _HELP_COLUMNS, _HELP_COLUMNS) - 2):
             echo(paint("  " + line, "dim"))
-        answers[field.name] = _ask(_question(service, field), secret=field.secret)
+        answers[field.name] = _ask(service.question(field), secret=field.secret)
     return answers
-
-
-def _question(service: Service, field: Field) -> str:
-    question = service.question(field)
-    return question if field.required else say("notify.optional", question=question)
 
 
 def _ask(question: str, *, secret: bool) -> str:

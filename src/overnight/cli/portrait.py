@@ -31,6 +31,8 @@ from overnight.cli.output import (
     time_left,
     wrap,
 )
+from overnight.ledger.files import read_json
+from overnight.ledger.paths import RunPaths
 from overnight.ledger.state import (
     ENDED,
     Elsewhere,
@@ -266,9 +268,27 @@ def _facts(seen: Glance, ending: bool) -> Iterator[tuple[str, str]]:
             yield "models", models
         if tables:
             yield "tables", tables
+    if told := told_on(run):
+        yield "tells", told
     if os.path.exists(run.log):
         yield "log", plain(run.log)
     yield "folder", plain(run.dir)
+
+
+def told_on(run: RunPaths) -> str:
+    """The channels a run is told of on, and what keeps its messages from arriving."""
+    names = (read_json(run.notify_json) or {}).get("channels")
+    if not isinstance(names, list) or not names:
+        return ""
+    from overnight.agent import lane
+    from overnight.outbox.folder import agent_paths
+
+    paths, texts = agent_paths(), []
+    for name in map(str, names):
+        found = lane.read(paths, name)
+        troubles = lane.describe(found, now_us()) if found is not None else []
+        texts.append(plain(f"{name} ({troubles[0]})" if troubles else name, 300))
+    return ", ".join(texts)
 
 
 def _why(seen: Glance) -> Iterator[tuple[str, str]]:

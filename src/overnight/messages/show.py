@@ -93,6 +93,7 @@ EN = {
     "show.label_checkpoints": "checkpoints",
     "show.label_models": "models",
     "show.label_tables": "tables",
+    "show.label_tells": "tells",
     "show.label_log": "log",
     "show.label_folder": "folder",
     "show.label_follow": "follow",
@@ -121,7 +122,7 @@ EN = {
     "show.top_keys": "q or Ctrl-C leaves; the runs go on",
     # logs, follow, wait
     "show.no_log": "this run has written no log",
-    "show.no_log.fix": "a program that opens its own run (overnight.init) prints where you started it",
+    "show.no_log.fix": "a program that opens its own run (overnight.watch, overnight.init) prints where it was started, a notebook below its cell",
     "show.follow_left": "\nYou no longer watch, but the run goes on.\n"
     "  follow  overnight logs -f {run}\n"
     "  stop    overnight stop {run}",
@@ -236,6 +237,7 @@ KO = {
     "show.label_checkpoints": "체크포인트",
     "show.label_models": "모델",
     "show.label_tables": "표",
+    "show.label_tells": "알림",
     "show.label_log": "로그",
     "show.label_folder": "폴더",
     "show.label_follow": "지켜보기",
@@ -264,7 +266,7 @@ KO = {
     "show.top_keys": "q 또는 Ctrl-C로 나갑니다. 실행은 계속됩니다",
     # logs, follow, wait
     "show.no_log": "이 실행에는 로그가 없습니다",
-    "show.no_log.fix": "스스로 실행을 연 프로그램(overnight.init)의 출력은 시작한 터미널에 나옵니다",
+    "show.no_log.fix": "스스로 실행을 연 프로그램(overnight.watch, overnight.init)의 출력은 시작한 터미널이나 노트북의 셀 아래에 나옵니다",
     "show.follow_left": "\n지켜보기를 끝냈습니다. 실행은 계속됩니다.\n"
     "  지켜보기  overnight logs -f {run}\n"
     "  멈추기    overnight stop {run}",
