@@ -17,6 +17,8 @@ from urllib.parse import quote
 _SECRET_NAME = re.compile(
     r"(?i)(?:(?:^|_)(?:key|pwd|pass|credential|auth|dsn|webhook|cookie)|token|secret)s?(?:_|$|\d)"
     r"|password|passwd|passphrase|apikey|accesskey|privatekey|_pat$"
+    # Whoever knows the address of a channel can write to it.
+    r"|^overnight_(?:channel_|heartbeat_url$)"
 )
 #: The shell's own folders: ``PWD`` is no password.
 _NO_SECRET_NAMES = frozenset({"PWD", "OLDPWD"})

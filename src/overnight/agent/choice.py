@@ -1,0 +1,126 @@
+"""What goes next on a channel: one message, several as a digest, or nothing until later.
+
+First what is urgent, then the oldest; what failed time and again by itself after all others. Only a
+channel with a quota gets digests: elsewhere each message is worth its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from overnight.agent.budget import Quota, is_limited
+from overnight.agent.lane import NUM_TRIES, Digest, Lane, Why
+from overnight.outbox.folder import AgentPaths, digest
+from overnight.outbox.message import Message
+
+#: So many that wait for a channel with a quota go as one.
+_NUM_MAKE_A_DIGEST = 4
+_MOST_IN_A_DIGEST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What is sent at once: a message, or several as a digest."""
+
+    messages: tuple[Message, ...]
+    #: The digest itself, as it is noted; None for a single message.
+    as_one: Message | None = None
+
+    @property
+    def id(self) -> str:
+        """What it is known by in the lane."""
+        return (self.as_one or self.messages[0]).id
+
+    @property
+    def urgent(self) -> bool:
+        """Whether any of it is."""
+        return any(message.urgent for message in self.messages)
+
+    @property
+    def created_us(self) -> int:
+        """When the oldest of it was put into the outbox."""
+        return min(message.created_us for message in self.messages)
+
+
+def next_item(
+    paths: AgentPaths, lane: Lane, quota: Quota, due: Sequence[Message], now_us: int
+) -> Item | None:
+    """What is to be sent now; None if the quota allows nothing, and then the lane waits.
+
+    Args:
+        paths: The agent's.
+        lane: The channel's.
+        quota: Its limits.
+        due: The messages that the lane lets through.
+        now_us: Now.
+    """
+    items = _begun(paths, lane, due)
+    members = {message.id for item in items for message in item.messages}
+    due = [message for message in due if message.id not in members]
+    if is_limited(quota):
+        items = _within(lane, quota, items, due, now_us)
+    else:
+        items += [Item((message,)) for message in due]
+
+    def rank(item: Item) -> tuple[bool, bool, int, str]:
+        tries = lane.tries.get(item.id)
+        hopeless = tries is not None and tries.num >= NUM_TRIES
+        return hopeless, not item.urgent, item.created_us, item.id
+
+    return min(items, key=rank) if items else None
+
+
+def _begun(paths: AgentPaths, lane: Lane, due: Sequence[Message]) -> list[Item]:
+    """The digest that an earlier attempt has begun: again with the same members."""
+    begun = lane.digest
+    if begun is None:
+        return []
+    members = [message for message in due if message.id in begun.members]
+    if members:
+        return [_as_one(begun, members, lane.channel)]
+    if not any(os.path.exists(paths.waiting(each)) for each in begun.members):
+        lane.digest = None
+    return []
+
+
+def _within(
+    lane: Lane, quota: Quota, begun: list[Item], due: Sequence[Message], now_us: int
+) -> list[Item]:
+    """What a quota allows; where it allows nothing, the lane waits."""
+    budget = lane.budget
+    wait_us = budget.wait_us(quota, now_us, urgent=True)
+    if wait_us:
+        lane.wait("budget", now_us, next_us=wait_us)
+        return []
+    left = budget.left(quota, now_us) or 0
+    urgent = [message for message in due if message.urgent]
+    normal = [message for message in due if not message.urgent]
+    many = _NUM_MAKE_A_DIGEST if len(urgent) * 2 > left else _MOST_IN_A_DIGEST
+    items = begun + _together(lane, urgent, many)
+    held_us = budget.wait_us(quota, now_us, urgent=False)
+    if not held_us:
+        after = budget.counted(now_us, urgent=False)
+        is_last = after.wait_us(quota, now_us, urgent=False) > 0
+        return items + _together(lane, normal, 2 if is_last else _NUM_MAKE_A_DIGEST)
+    items = [item for item in items if item.urgent]
+    if not items:
+        why: Why = "budget" if left <= quota.num_reserved else "pace"
+        lane.wait(why, now_us, normal_us=held_us)
+    return items
+
+
+def _together(lane: Lane, messages: Sequence[Message], many: int) -> list[Item]:
+    """Messages one by one; where there are ``many``, as one."""
+    if len(messages) < many or lane.digest is not None:
+        return [Item((message,)) for message in messages]
+    members = list(messages[:_MOST_IN_A_DIGEST])
+    key = "digest:" + digest("\0".join(sorted(message.id for message in members)))
+    return [_as_one(Digest(key, [message.id for message in members]), members, lane.channel)]
+
+
+def _as_one(begun: Digest, members: Sequence[Message], channel: str) -> Item:
+    oldest = min(message.created_us for message in members)
+    in_order = sorted(members, key=lambda message: (message.created_us, message.id))
+    return Item(tuple(in_order), begun.as_message(channel, oldest))

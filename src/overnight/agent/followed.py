@@ -1,0 +1,195 @@
+"""One run that is followed: what is new in its ledger becomes messages in the outbox."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import replace
+from typing import Any
+
+from overnight.alerts.facts import facts_of
+from overnight.alerts.judge import Alert, Judge
+from overnight.alerts.settings import Settings
+from overnight.ledger import files
+from overnight.ledger.format import time_us
+from overnight.ledger.identity import ALIVE, Identity
+from overnight.ledger.paths import RunPaths
+from overnight.ledger.reader import Tail, stems
+from overnight.ledger.state import ENDED, Unattended, view
+from overnight.outbox.folder import AgentPaths
+from overnight.outbox.message import Message, put
+from overnight.supervisor.ending import log_tail, settle
+
+assert sys.platform != "win32"
+
+#: Without a supervisor nobody tells of the end: one looks for oneself, this often.
+_LOOK_YOURSELF_S = 5.0
+#: A root that is not there may lie on a disk that is away for a while.
+_AWAY_S = 86_400.0
+#: What was told is noted for a month: of what is older nobody knows whether it was.
+_OLD_US = 30 * 86_400 * 1_000_000
+
+
+class Followed:
+    """Follows one run.
+
+    Args:
+        paths: The agent's.
+        run: The run; its ``notify.json`` says what is to be told.
+
+    Raises:
+        OSError: The run cannot be read now.
+    """
+
+    def __init__(self, paths: AgentPaths, run: RunPaths) -> None:
+        self.paths = paths
+        self.run = run
+        #: Whether all of it was put into the outbox.
+        self.is_done = False
+        self.settings = Settings()
+        self.judge = Judge(self.settings)
+        self._asked: dict[str, Any] | None = None
+        self._tails: dict[str, Tail] = {}
+        #: What the disk has not yet taken.
+        self._pending: list[Alert] = []
+        self._ended = False
+        self._status_at = 0
+        self._looked_at = 0.0
+        self._away_since = 0.0
+        self._snapshot: Any = None
+        self._read_settings()
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Where it is told."""
+        return self.settings.channels
+
+    def _read_settings(self) -> None:
+        """Reads notify.json; a job may ask for more while it runs."""
+        asked = files.read_json(self.run.notify_json)
+        if asked is None and self._asked is None and os.path.exists(self.run.notify_json):
+            say = "is damaged: nothing can be told of this run"
+            sys.stderr.write(f"{self.run.notify_json} {say}\n")
+            asked = {}
+        if asked is None or asked == self._asked:  # damaged: what was asked before still counts
+            return
+        self._asked = asked
+        self.settings = Settings.from_json(asked)
+        self.judge = Judge(self.settings)
+        self.judge.restore((files.read_json(self.paths.judged(self.run.dir)) or {}).get("judge"))
+        # Read anew from the start: the same alerts come under the same keys.
+        self._tails = {}
+
+    def look(self) -> None:
+        """Puts what is new into the outbox.
+
+        Raises:
+            OSError: The disk is full, or the run's folder cannot be read; ask again.
+        """
+        if not os.path.isdir(self.run.dir):  # removed: nothing is to be told any more
+            self._away_since = self._away_since or time.monotonic()
+            away_s = time.monotonic() - self._away_since
+            self.is_done = os.path.isdir(self.run.root) or away_s > _AWAY_S
+            return
+        self._read_settings()
+        self._look_yourself()
+        self._read_ledger()
+        self._read_status()
+        while self._pending:
+            self.put(self._pending[0])
+            del self._pending[0]
+        self._save()
+        self.is_done = self._ended
+
+    def _read_ledger(self) -> None:
+        # Values first: they came before the end that follows them.
+        for base in ("metrics", "job", "system", "events"):
+            for stem in stems(self.run.dir, base):
+                tail = self._tails.setdefault(stem, Tail(self.run.dir, stem))
+                for record in tail.read():
+                    alerts = self._judged(base, stem, record)
+                    said_us = time_us(record.get("_t"))
+                    if said_us is None or time.time_ns() // 1000 - said_us < _OLD_US:
+                        self._pending += alerts
+
+    def _judged(self, base: str, stem: str, record: dict[str, Any]) -> list[Alert]:
+        if base == "metrics":
+            return self.judge.metrics(record, stem)
+        if base == "job":
+            return self.judge.job(record, stem)
+        if base == "system":
+            return self.judge.system(record)
+        self._note(record)
+        return self.judge.event(self._with_log(record))
+
+    def _note(self, record: dict[str, Any]) -> None:
+        if record.get("_event") == "Exited":
+            self._ended = record.get("final", True) is True
+        elif record.get("_event") in ("Started", "Resumed", "Adopted", "Restarting"):
+            self._ended = False
+
+    def _with_log(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The end of the log goes with a good end: early stopping stands there."""
+        if record.get("_event") == "Exited" and record.get("outcome") == "finished":
+            return {**record, "log_tail": log_tail(self.run)}
+        return record
+
+    def _read_status(self) -> None:
+        try:
+            changed = os.stat(self.run.status_json).st_mtime_ns
+        except OSError:
+            return
+        if changed == self._status_at or self._ended:
+            return
+        status = files.read_json(self.run.status_json) or {}
+        self._pending += self.judge.status(status, time.time_ns() // 1000)
+        self._status_at = changed
+
+    def _look_yourself(self) -> None:
+        """Where the supervisor is gone, sees whether the run is too, and writes that down."""
+        now = time.monotonic()
+        if self._looked_at and now - self._looked_at < _LOOK_YOURSELF_S:
+            return
+        self._looked_at = now
+        lease = files.read_json(self.run.lease) or {}
+        supervisor = Identity.from_json(lease.get("supervisor"))
+        if supervisor is not None and supervisor.look() == ALIVE:
+            return
+        seen = settle(self.run)
+        if isinstance(seen.state, ENDED) and not seen.unsettled:
+            self._ended = True
+        elif isinstance(seen.state, Unattended) and seen.started_us is not None:
+            # Nobody works anything out any more; the signs of life go on.
+            elapsed_s = time.time() - seen.started_us / 1e6
+            self._pending += self.judge.tick(elapsed_s)
+
+    def put(self, alert: Alert) -> None:
+        """One message per channel. Raises OSError if the outbox cannot be written."""
+        now_us = time.time_ns() // 1000
+        special = dict(alert.facts)
+        named = special.pop("channels", None) or self.settings.channels
+        message = Message(
+            key=f"{self.run.dir}\0{alert.key}",
+            channel="",
+            event=alert.event,
+            created_us=now_us,
+            facts={**facts_of(self.run, view(self.run), now_us=now_us), **special},
+            urgent=alert.urgent,
+            live=alert.live,
+            template=self.settings.template,
+            language=self.settings.language,
+            files=tuple(str(path) for path in special.get("files", ())),
+            run_dir=self.run.dir,
+        )
+        for channel in named:
+            form = self.settings.formats.get(channel) or self.settings.format or ""
+            put(self.paths, replace(message, channel=channel, format=form))
+
+    def _save(self) -> None:
+        """Keeps what cannot be read anew from the ledger: what the time left was before."""
+        snapshot = self.judge.snapshot()
+        if snapshot != self._snapshot:
+            said = files.to_json({"dir": self.run.dir, "judge": snapshot})
+            files.replace(self.paths.judged(self.run.dir), said, sync=False)
+            self._snapshot = snapshot
