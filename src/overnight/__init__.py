@@ -7,6 +7,13 @@ The public names, loaded when first used. Inside a job::
     overnight.log({"loss": loss}, step=step)
     overnight.progress(epoch, epochs, unit="epoch")
     folder = overnight.checkpoint_dir()
+
+Without ``overnight run``, in a notebook or a script::
+
+    with overnight.watch("baseline"):
+        train()
+
+    overnight.notify("fold 3 done")
 """
 
 from __future__ import annotations
@@ -23,6 +30,8 @@ if TYPE_CHECKING:
     from overnight.ledger.job import init as init
     from overnight.ledger.job import log as log
     from overnight.ledger.job import progress as progress
+    from overnight.watching.block import watch as watch
+    from overnight.watching.tell import notify as notify
 
 __version__ = "0.1.0"
 
@@ -33,8 +42,12 @@ _HOMES = {
     "progress": "overnight.ledger.job",
     "checkpoint_dir": "overnight.ledger.job",
     "figure": "overnight.ledger.job",
+    "watch": "overnight.watching.block",
+    "notify": "overnight.watching.tell",
 }
-__all__ = ["__version__", "checkpoint_dir", "figure", "init", "log", "progress"]
+__all__ = [
+    "__version__", "checkpoint_dir", "figure", "init", "log", "notify", "progress", "watch",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

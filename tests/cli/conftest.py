@@ -18,10 +18,11 @@ import pytest
 
 import overnight
 from overnight.ledger import files, index
-from overnight.ledger.identity import Identity, here
+from overnight.ledger.identity import ALIVE, Identity, here
 from overnight.ledger.paths import RunPaths, create_run, runs_of
 from overnight.ledger.state import ENDED, state_to_json, view
 from overnight.ledger.writer import Pen
+from overnight.outbox import summon
 
 SOURCE = Path(overnight.__file__).parents[1]
 PATIENCE_S = 60.0
@@ -159,10 +160,13 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     root.mkdir()
     (root / "overnight.yaml").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("OVERNIGHT_LANG", "en")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     for name in ("OVERNIGHT_ROOT", "OVERNIGHT_RUN_DIR", "NO_COLOR", "COLUMNS", "VIRTUAL_ENV"):
         monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("OVERNIGHT_CHANNEL_")]:
+        monkeypatch.delenv(name)
     monkeypatch.chdir(root)
     env = {**os.environ, "PYTHONPATH": str(SOURCE)}
     shell = Shell(root, env)
@@ -171,6 +175,11 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
         terminal.close()
     for run in runs_of(str(root)):
         end_at_once(run)
+    agent = summon.alive()
+    if agent is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(agent.pid, signal.SIGTERM)
+        shell.until(lambda: agent.look() != ALIVE)
 
 
 def end_at_once(run: RunPaths) -> None:

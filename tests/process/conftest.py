@@ -1,7 +1,7 @@
 """A workplace for tests of real detached processes: its own root, home and state folder.
 
 Whatever a test starts inherits this workplace's ``XDG_STATE_HOME``; by it everything is found
-again, and a test that leaves a process behind fails.
+again, and a test that leaves a process behind fails. The agent alone is told to go.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from overnight.ledger.paths import RunPaths
 from overnight.ledger.reader import read
 from overnight.ledger.state import ENDED, State, view
 from overnight.supervisor.detach import holder
-from overnight.supervisor.process import of_run
+from overnight.supervisor.process import name_of, of_run, send
 from overnight.supervisor.process_tree import processes_with_environment
 
 if sys.platform != "linux":
@@ -170,7 +170,12 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workp
     monkeypatch.setenv("XDG_STATE_HOME", str(place.state))
     yield place
     until = time.monotonic() + _TIDY_S
+    sent_away: set[int] = set()
     while (left := place.processes()) and time.monotonic() < until:
+        # The agent stays a minute for what may come: here nothing will.
+        for pid in {pid for pid in left - sent_away if name_of(pid) == "ov-agent"}:
+            sent_away.add(pid)
+            send(pid, signal.SIGTERM)
         time.sleep(0.02)
     for pid in left:
         os.kill(pid, signal.SIGKILL)

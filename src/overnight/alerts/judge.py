@@ -180,7 +180,8 @@ class Judge:
         """
         attempt, event = _whole(record.get("_attempt")) or 0, record.get("_event")
         if event == "Notify":
-            facts = {name: record[name] for name in ("text", "title", "files") if name in record}
+            said = ("text", "title", "files", "channels")
+            facts = {name: record[name] for name in said if name in record}
             return self._tell("text", f"text-{attempt}-{stem}-{_seq(record)}", facts)
         if event == "Progress":
             self._progress[attempt] = record

@@ -251,6 +251,35 @@ EN = {
     ),
     "cause.unknown": "Why it ended is not known.",
     "cause.unknown.fix": "Read the last lines with 'overnight logs'; 'overnight resume' goes on.",
+    "cause.stopped_own": "It was interrupted (Ctrl-C, or the notebook's stop button).",
+    "cause.stopped_own.fix": "",
+    "cause.signal_kill_own": (
+        "Somebody or something killed the process (SIGKILL). The kernel's counters show no lack of "
+        "memory."
+    ),
+    "cause.signal_kill_own.fix": (
+        "Usual senders: a notebook server that restarts or shuts down a kernel, a person with "
+        "'kill -9', a container or cluster at its limit, earlyoom or systemd-oomd."
+    ),
+    "cause.signal_term_own": "Something outside asked the process to end (SIGTERM).",
+    "cause.signal_term_own.fix": (
+        "Usual senders: a notebook server that shuts down, a shutdown of the machine, a cluster's "
+        "time limit, a person with 'kill'."
+    ),
+    "cause.unknown_own": (
+        "The process is gone without a word; what ended it was told to its parent alone."
+    ),
+    "cause.unknown_own.fix": (
+        "First suspect memory: use a smaller batch and fewer workers. A notebook server that "
+        "restarts a kernel and a container at its limit end a process like this too."
+    ),
+    "cause.unknown_left": (
+        "The program ended (exit code 0) in the middle of what was being watched."
+    ),
+    "cause.unknown_left.fix": (
+        "A notebook's kernel that is shut down or restarted does this; so do os._exit(0) and a "
+        "thread that is still at work when the program ends."
+    ),
     "cause.peak": " It had used up to {peak_gib} GiB.",
     "cause.at_cell": " It happened in notebook cell {cell}, line {cell_line}.",
     "cause.at_file": " It happened in {file}, line {line}.",
@@ -508,6 +537,31 @@ KO = {
     "cause.unknown.fix": (
         "'overnight logs' 명령으로 마지막 줄들을 읽어 보십시오. 'overnight resume' 명령으로 이어서 "
         "실행할 수 있습니다."
+    ),
+    "cause.stopped_own": "중단되었습니다(Ctrl-C 또는 노트북의 정지 버튼).",
+    "cause.stopped_own.fix": "",
+    "cause.signal_kill_own": (
+        "누군가 또는 무언가가 프로세스를 강제로 종료했습니다(SIGKILL). 커널의 기록에는 메모리 부족이 없습니다."
+    ),
+    "cause.signal_kill_own.fix": (
+        "흔한 원인: 커널을 재시작하거나 종료한 노트북 서버, 사람의 'kill -9', 한도에 이른 컨테이너나 "
+        "클러스터, earlyoom 또는 systemd-oomd."
+    ),
+    "cause.signal_term_own": "밖에서 프로세스에 종료를 요청했습니다(SIGTERM).",
+    "cause.signal_term_own.fix": (
+        "흔한 원인: 종료된 노트북 서버, 시스템 종료, 클러스터의 시간 제한, 사람의 'kill' 명령."
+    ),
+    "cause.unknown_own": (
+        "프로세스가 아무 말 없이 사라졌습니다. 무엇이 끝냈는지는 그 부모 프로세스에게만 전달됩니다."
+    ),
+    "cause.unknown_own.fix": (
+        "먼저 메모리를 의심하십시오. 배치를 줄이고 워커 수를 줄이십시오. 커널을 재시작한 노트북 서버나 "
+        "한도에 이른 컨테이너도 이렇게 프로세스를 끝냅니다."
+    ),
+    "cause.unknown_left": "지켜보던 부분이 끝나기 전에 프로그램이 종료되었습니다(종료 코드 0).",
+    "cause.unknown_left.fix": (
+        "노트북 커널을 종료하거나 재시작하면 이렇게 됩니다. os._exit(0)이나, 프로그램이 끝날 때 아직 "
+        "일하던 스레드도 마찬가지입니다."
     ),
     "cause.peak": " 메모리를 최대 {peak_gib} GiB까지 썼습니다.",
     "cause.at_cell": " 노트북 셀 {cell}, {cell_line}번째 줄에서 발생했습니다.",

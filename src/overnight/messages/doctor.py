@@ -34,6 +34,7 @@ EN = {
     "doctor.name.git": "git",
     "doctor.name.gpu": "GPU",
     "doctor.name.torch": "torch",
+    "doctor.name.channels": "channels",
     "doctor.name.probe": "unanswered",
     # Python
     "doctor.python.option": "Jobs run in Python {version}: {path} (named with --python).",
@@ -433,6 +434,18 @@ EN = {
         "Often a network folder whose server is away: try df and ls on your folders."
     ),
     "doctor.probe.failed": "'{probe}' could not be examined: {reason}",
+    "doctor.channels.none": "none: nobody is told how a run ends (overnight notify add phone)",
+    "doctor.channels.well": "{names} can be used; overnight notify test sends a line",
+    "doctor.channels.unreadable": "{why}",
+    "doctor.channels.unreadable.fix": "{fix}",
+    "doctor.channels.unusable": "{name}: {why}",
+    "doctor.channels.unusable.fix": "{fix}",
+    "doctor.channels.login": "{name}: {why}",
+    "doctor.channels.login.fix": "{fix}",
+    "doctor.channels.trouble": "{name} refused the last message: {why}",
+    "doctor.channels.trouble.fix": "{fix}",
+    "doctor.channels.waits": "{name}: {why}",
+    "doctor.channels.unreachable": "{name} does not answer: {why}",
 }
 
 KO = {
@@ -467,6 +480,7 @@ KO = {
     "doctor.name.git": "git",
     "doctor.name.gpu": "GPU",
     "doctor.name.torch": "torch",
+    "doctor.name.channels": "알림 채널",
     "doctor.name.probe": "응답 없음",
     "doctor.python.option": "작업은 파이썬 {version}에서 실행됩니다: {path} (--python으로 지정).",
     "doctor.python.venv": "작업은 파이썬 {version}에서 실행됩니다: {path} (활성화된 가상 환경).",
@@ -890,4 +904,16 @@ KO = {
         "보십시오."
     ),
     "doctor.probe.failed": "'{probe}' 항목을 살피지 못했습니다: {reason}",
+    "doctor.channels.none": "없음: 실행이 끝나도 아무에게도 알리지 않습니다(overnight notify add phone)",
+    "doctor.channels.well": "{names} 사용할 수 있습니다. overnight notify test 명령이 한 줄을 보냅니다",
+    "doctor.channels.unreadable": "{why}",
+    "doctor.channels.unreadable.fix": "{fix}",
+    "doctor.channels.unusable": "{name}: {why}",
+    "doctor.channels.unusable.fix": "{fix}",
+    "doctor.channels.login": "{name}: {why}",
+    "doctor.channels.login.fix": "{fix}",
+    "doctor.channels.trouble": "{name} 채널이 마지막 메시지를 거부했습니다: {why}",
+    "doctor.channels.trouble.fix": "{fix}",
+    "doctor.channels.waits": "{name}: {why}",
+    "doctor.channels.unreachable": "{name} 채널이 응답하지 않습니다: {why}",
 }

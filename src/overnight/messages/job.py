@@ -12,6 +12,8 @@ EN = {
     "job.no_progress": "progress could not be recorded",
     "job.no_checkpoint_dir": "the checkpoint folder could not be made",
     "job.no_picture": "a picture could not be kept",
+    "job.no_event": "an event could not be recorded",
+    "job.callback": "a callback of Overnight's failed; the training goes on",
 }
 
 KO = {
@@ -26,4 +28,6 @@ KO = {
     "job.no_progress": "진행 상황을 기록하지 못했습니다",
     "job.no_checkpoint_dir": "체크포인트 폴더를 만들지 못했습니다",
     "job.no_picture": "그림을 저장하지 못했습니다",
+    "job.no_event": "이벤트를 기록하지 못했습니다",
+    "job.callback": "Overnight의 콜백에서 오류가 났습니다. 학습은 계속됩니다",
 }

@@ -13,8 +13,8 @@ EN = {
     "stop.ended.fix": "overnight ls shows which ones are",
     "stop.elsewhere": "this run belongs to another machine or container: {host}",
     "stop.elsewhere.fix": "stop it there",
-    "stop.own": "this run was opened by a program of yours and has no supervisor",
-    "stop.own.fix": "stop the program itself: kill -INT {pid}",
+    "stop.own": "this run belongs to a notebook or a program of your own",
+    "stop.own.fix": "interrupt it there: the notebook's stop button or Ctrl-C, or kill -INT {pid}",
 }
 
 KO = {
@@ -30,6 +30,6 @@ KO = {
     "stop.ended.fix": "실행 중인 것은 overnight ls 로 볼 수 있습니다",
     "stop.elsewhere": "다른 컴퓨터나 컨테이너의 실행입니다: {host}",
     "stop.elsewhere.fix": "그곳에서 멈추십시오",
-    "stop.own": "프로그램이 스스로 연 실행이라 감독 프로세스가 없습니다",
-    "stop.own.fix": "프로그램을 직접 멈추십시오: kill -INT {pid}",
+    "stop.own": "노트북이나 프로그램이 스스로 연 실행입니다",
+    "stop.own.fix": "그곳에서 중단하십시오: 노트북의 정지 버튼이나 Ctrl-C, 또는 kill -INT {pid}",
 }

@@ -6,7 +6,7 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +28,9 @@ _SLASH = Path("/")
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
-def examine(root: Path, python: str | None = None) -> Sequence[Check]:
+def examine(
+    root: Path, python: str | None = None, *, more: Mapping[str, Probe] | None = None
+) -> Sequence[Check]:
     """All findings, in the order in which they are shown.
 
     It asks in parallel and takes as long as the slowest answer: a second or two, with a torch in
@@ -37,6 +39,7 @@ def examine(root: Path, python: str | None = None) -> Sequence[Check]:
     Args:
         root: The folder runs would be written below.
         python: The job's interpreter, if it was named.
+        more: Questions of other rooms, shown last.
     """
     path, source = job_python(python, os.environ)
     interpreter = Background(lambda: ask_interpreter(path, source))
@@ -73,7 +76,8 @@ def examine(root: Path, python: str | None = None) -> Sequence[Check]:
             "logind": (_logind, _TIMEOUT_S),
             "updates": (_updates, _TIMEOUT_S),
         }
-    return run_probes({name: probes[name] for name in _ORDER if name in probes})
+    asked = {name: probes[name] for name in _ORDER if name in probes}
+    return run_probes(asked | {name: (probe, _TIMEOUT_S) for name, probe in (more or {}).items()})
 
 
 _ORDER = (

@@ -1,4 +1,7 @@
-"""``python -I -S …/overnight/supervisor {start,resume,adopt} READY_FD RUN_DIR``."""
+"""``python -I -S …/overnight/supervisor {start,resume,adopt} READY_FD RUN_DIR``.
+
+Also ``witness PIDFD RUN_DIR``, for a run that a program opened for itself (witness.py).
+"""
 
 import os
 import sys

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from overnight.ledger import files
+from overnight.ledger import claims, files
 from overnight.ledger.identity import ALIVE, Identity
 from overnight.ledger.paths import RunPaths
 from overnight.supervisor import process
@@ -98,19 +98,7 @@ def kill(run: RunPaths) -> None:
 
 def holder(run: RunPaths) -> tuple[int, Identity | None]:
     """The newest generation of supervisor of a run, and who it is (or was)."""
-    newest, identity = 0, None
-    try:
-        names = os.listdir(run.claims)
-    except OSError:
-        names = []
-    for name in names:
-        what, _, number = name.partition(".")
-        if what == "supervisor" and number.isdigit() and int(number) > newest:
-            newest = int(number)
-    if newest:
-        claim = os.path.join(run.claims, f"supervisor.{newest}")
-        identity = Identity.from_json(files.read_json(claim))
-    return newest, identity
+    return claims.holder(run.claims, "supervisor")
 
 
 def take(run: RunPaths, *, force: bool = False) -> int | None:
@@ -120,17 +108,7 @@ def take(run: RunPaths, *, force: bool = False) -> int | None:
         run: The run.
         force: Also where the old supervisor cannot be seen from here (another machine).
     """
-    while True:
-        newest, identity = holder(run)
-        if identity is not None:
-            look = identity.look()
-            if look == ALIVE or (look != "gone" and not force):
-                return None
-        mine = Identity.of()
-        assert mine is not None
-        claim = os.path.join(run.claims, f"supervisor.{newest + 1}")
-        if files.create_once(claim, files.to_json(mine.to_json())):
-            return newest + 1
+    return claims.take(run.claims, "supervisor", force=force)
 
 
 def request(run: RunPaths, verb: str, **fields: Any) -> None:

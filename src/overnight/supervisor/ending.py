@@ -18,7 +18,7 @@ from overnight.ledger.paths import RunPaths, latest_dir
 from overnight.ledger.reader import Tail, read
 from overnight.ledger.state import View, state_to_json, view
 from overnight.ledger.writer import Pen
-from overnight.supervisor import outputs
+from overnight.supervisor import outputs, own
 from overnight.supervisor.detach import take
 from overnight.supervisor.diagnose import Cause, Ending, diagnose
 from overnight.supervisor.launch import Launch
@@ -47,6 +47,10 @@ class End:
     log_from: int = 0
     #: Whether any step, epoch or bar was seen; None where nobody looked.
     steps_seen: bool | None = None
+    #: The exception that ended it, as the job wrote it itself; then the log is not asked.
+    traceback: str = ""
+    #: The process left with code 0, but the watched block in it was not over.
+    left: bool = False
 
 
 def cause_of(run: RunPaths, end: End, *, launch: Launch | None) -> Cause:
@@ -59,13 +63,13 @@ def cause_of(run: RunPaths, end: End, *, launch: Launch | None) -> Cause:
         record.get("_event") == "StopHonoured" and record.get("_attempt") == end.attempt
         for record in Tail(run.dir, "job").read()
     )
-    return diagnose(
+    found = diagnose(
         Ending(
             code=end.code,
             signal=end.signal,
             stop_asked=end.stop_asked,
             stop_honoured=honoured,
-            log_tail=log_tail(run, since=end.log_from),
+            log_tail=end.traceback or log_tail(run, since=end.log_from),
             oom_kills=end.oom_kills,
             max_rss_kib=end.max_rss_kib,
             ran_s=end.ran_s or 0.0,
@@ -74,6 +78,7 @@ def cause_of(run: RunPaths, end: End, *, launch: Launch | None) -> Cause:
             disk_free_bytes=_disk_free_bytes(run),
         )
     )
+    return own.retold(found, left=end.left) if own.is_own(run) else found
 
 
 def _disk_free_bytes(run: RunPaths) -> int | None:
@@ -159,7 +164,8 @@ def close(run: RunPaths, pen: Pen, end: End, cause: Cause) -> None:
         OSError: The disk is full; call it again later. Nothing is written twice.
     """
     line = exit_line(run.kind, end, cause)
-    if not log_tail(run, 512).rstrip("\n").endswith(line):
+    # A run that a program opened for itself has no log, and needs none for this line.
+    if not own.is_own(run) and not log_tail(run, 512).rstrip("\n").endswith(line):
         write_log_line(run, line)
     if not (cause.failed or end.lost or end.stop_asked):
         with contextlib.suppress(OSError):  # a convenience: no reason for a run not to end
@@ -285,10 +291,11 @@ def end_from_disk(
         signal=ended.get("signal") if seen else None,
         ran_s=ended.get("ran_s") if seen else None,
         max_rss_kib=ended.get("max_rss_kib") if seen else None,
-        stop_asked=stop_asked,
+        stop_asked=stop_asked or (seen and ended.get("outcome") == "stopped"),
         oom_kills=oom_kills_since(started.get("oom") if seen else None),
         lost=lost,
         log_from=log_from if isinstance(log_from, int) else 0,
+        traceback=own.traceback_of(ended) if seen else "",
     )
 
 

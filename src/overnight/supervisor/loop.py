@@ -28,6 +28,7 @@ from overnight.ledger.paths import RunPaths, state_dir
 from overnight.ledger.reader import read
 from overnight.ledger.state import LEASE_EVERY_S, view
 from overnight.ledger.writer import Pen
+from overnight.outbox import follow, summon
 from overnight.supervisor import ending, keeper, outputs, process
 from overnight.supervisor.detach import holder, reserve_requests, take
 from overnight.supervisor.diagnose import Cause
@@ -50,12 +51,14 @@ _LOOK_AGAIN_S = 0.05
 class Supervisor:
     """One run's supervisor, from the claim to the last line."""
 
-    def __init__(self, run: RunPaths, generation: int, *, umask: int) -> None:
+    def __init__(
+        self, run: RunPaths, generation: int, *, umask: int, launch: Launch | None = None
+    ) -> None:
         self.run = run
         self.generation = generation
         #: The mask of whoever asked, for the job; our own keeps the run private.
         self.umask = umask
-        self.launch = Launch.read(run)
+        self.launch = launch or Launch.read(run)
         self.attempt = view(run).attempt
         self.pen = Pen(run.dir, "events", attempt=self.attempt, sync=True)
         self.kept: keeper.Kept | None = None
@@ -207,6 +210,7 @@ class Supervisor:
                 self.answer_requests()
                 self.climb_the_ladder()
                 self.renew_lease()
+                self.see_to_agent()
                 change = self.watch.look()
                 if change is not None:
                     self.note(change, silent_s=round(self.watch.quiet_s, 1))
@@ -253,6 +257,7 @@ class Supervisor:
     def close(self, end: ending.End, cause: Cause) -> None:
         """The run's final end."""
         self.insist(lambda: ending.close(self.run, self.pen, end, cause))
+        self.see_to_agent(wake=True)
         self.watch.close()
         if self._describer is not None:
             process.kill_all({self._describer})
@@ -311,6 +316,7 @@ class Supervisor:
         """Writes an event from its fields."""
         self._pending.append({**record, "_attempt": self.attempt})
         self.write_pending()
+        self.see_to_agent(wake=True)
 
     def write_pending(self) -> None:
         """Writes what could not be written before, in order."""
@@ -348,6 +354,17 @@ class Supervisor:
         except OSError:
             return  # a full disk: at the next tick
         self._lease_at = now
+
+    def see_to_agent(self, *, wake: bool = False) -> None:
+        """Where this run is to be told of: there is an agent, and it hears of an event at once."""
+        with contextlib.suppress(OSError):  # a full home folder, no process left: at the next tick
+            if follow.ask(self.run) and (wake or summon.alive() is None):
+                # The agent is nobody's: neither ours to wait for, nor of this job's tree.
+                process.be_no_subreaper()
+                try:
+                    summon.summon()
+                finally:
+                    process.become_subreaper()
 
     def answer_requests(self) -> None:
         """Reads control/. The request is deleted once its event is on disk."""
@@ -453,6 +470,10 @@ def main(argv: list[str]) -> int:
         run = RunPaths(argv[1])
         machine.describe(run, Launch.read(run))
         return 0
+    if argv[0] == "witness":
+        from overnight.supervisor import witness
+
+        return witness.main(int(argv[1]) if argv[1] != "-1" else None, argv[2])
     verb, ready_fd, run_dir = argv[0], int(argv[1]), argv[2]
     os.set_inheritable(ready_fd, False)
     process.set_name("ov-supervisor")

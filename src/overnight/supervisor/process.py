@@ -19,7 +19,9 @@ assert sys.platform != "win32"
 
 _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 15, 36
 #: Processes of Overnight's own carry these names in ``ps``.
-OWN_NAMES = ("ov-supervisor", "ov-keeper")
+OWN_NAMES = ("ov-supervisor", "ov-keeper", "ov-agent")
+#: These, and all they start, belong to no job even if a job started them.
+_NOT_OF_JOBS = ("ov-supervisor", "ov-agent")
 
 
 def set_name(name: str) -> None:
@@ -30,6 +32,11 @@ def set_name(name: str) -> None:
 def become_subreaper() -> None:
     """Makes orphaned descendants of this process its children instead of pid 1's."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def be_no_subreaper() -> None:
+    """Takes that back: what a child forked from now on leaves behind goes to pid 1."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 0)
 
 
 def _prctl(option: int, value: bytes | int) -> None:
@@ -79,7 +86,7 @@ def below(pid: int) -> set[int]:
     todo = list(children.get(pid, ()))
     while todo:
         each = todo.pop()
-        if each in found or each == pid or name_of(each) == OWN_NAMES[0]:
+        if each in found or each == pid or name_of(each) in _NOT_OF_JOBS:
             continue
         todo.extend(children.get(each, ()))
         if tree[each].state not in "ZX":

@@ -60,6 +60,8 @@ class Watch:
         self._progress = Progress(self._hints())
         self._stall = StallWatch(stall_after_s=self._stall_after_s)
         self._log_at = _size(self._run.log)
+        #: Records of the job's read so far: what writes them is alive, whatever its log does.
+        self._num_records = 0
         self._sampled_at = self._recorded_at = -_RECORD_EVERY_S
         # What earlier attempts wrote says nothing about this one's pace.
         for base in ("job", "metrics"):
@@ -138,6 +140,7 @@ class Watch:
         for base in ("job", "metrics"):
             for stem in stems(self._run.dir, base):
                 for record in self._tail(stem).read():
+                    self._num_records += 1
                     self._progress.feed_job(record, now_s)
                     if base == "metrics":
                         self._values.update(row(record, file=stem, segment=0).values)
@@ -159,7 +162,7 @@ class Watch:
                 self._system.append(self._sample)
         change = self._stall.observe(
             now_s,
-            log_bytes=self._log_at,
+            log_bytes=self._log_at + self._num_records,
             cpu_percent=sample.cpu_percent,
             gpu_percent=sample.job_gpu_percent,
             uses_gpu=sample.job_uses_gpu,
