@@ -214,6 +214,12 @@ def resumed(folder: Path, clock: FakeClock) -> None:
     maker.events(exited(0, None, "finished", cause), attempt=1)
     model = {"path": "model.pt", "kind": "model", "bytes": 1024, "written_us": 1767258072000000}
     maker.small(maker.run.at("outputs.json"), folder=ROOT, complete=True, files=[model])
+    maker.small(
+        maker.run.notify_json, schema="overnight.notify/1", channels=["phone"],
+        formats={"phone": "short"}, events=["crashed", "finished"], rules=["macro_f1 > 0.9"],
+        heartbeat_s=10800.0, milestones=[0.5], eta_moved=0.3, format=None, template="",
+        language="ko",
+    )  # fmt: skip
     Path(maker.run.at("import")).mkdir()
     Path(maker.run.at("import", "README")).touch()
     maker.small(maker.run.status_json, attempt=1, estimate=None, metrics={"loss": 0.0625})
