@@ -27,6 +27,7 @@ NINE_S = 1_767_258_000.0
 HOST = "golden-host"
 ROOT = "/home/kim/digits"
 DATE = "20260101"
+RESUMED = "digits_20260101_0900"
 
 
 def identity(pid: int, *, boot: str = "b007") -> Identity:
@@ -214,12 +215,6 @@ def resumed(folder: Path, clock: FakeClock) -> None:
     maker.events(exited(0, None, "finished", cause), attempt=1)
     model = {"path": "model.pt", "kind": "model", "bytes": 1024, "written_us": 1767258072000000}
     maker.small(maker.run.at("outputs.json"), folder=ROOT, complete=True, files=[model])
-    maker.small(
-        maker.run.notify_json, schema="overnight.notify/1", channels=["phone"],
-        formats={"phone": "short"}, events=["crashed", "finished"], rules=["macro_f1 > 0.9"],
-        heartbeat_s=10800.0, milestones=[0.5], eta_moved=0.3, format=None, template="",
-        language="ko",
-    )  # fmt: skip
     Path(maker.run.at("import")).mkdir()
     Path(maker.run.at("import", "README")).touch()
     maker.small(maker.run.status_json, attempt=1, estimate=None, metrics={"loss": 0.0625})
@@ -294,6 +289,16 @@ def alone(folder: Path, clock: FakeClock) -> None:
     maker.ended(0, 1, None, 2.5)
 
 
+def told(run_dir: Path) -> None:
+    """Says what is to be told of a run. It came after the rest: no clock stands in it."""
+    said = {
+        "schema": "overnight.notify/1", "channels": ["phone"], "formats": {"phone": "short"},
+        "events": ["crashed", "finished"], "rules": ["macro_f1 > 0.9"], "heartbeat_s": 10800.0,
+        "milestones": [0.5], "eta_moved": 0.3, "format": None, "template": "", "language": "ko",
+    }  # fmt: skip
+    files.replace(RunPaths(str(run_dir)).notify_json, files.to_json(said))
+
+
 def make(folder: Path) -> None:
     """Writes ``folder/runs/<run_id>`` and ``folder/index/golden-host.jsonl``."""
     state = folder / "state"
@@ -301,6 +306,7 @@ def make(folder: Path) -> None:
     with clock.installed(), mock.patch.dict(os.environ, {"XDG_STATE_HOME": str(state)}):
         for each in (resumed, stopped, failed, lost, elsewhere, alone):
             each(folder / "runs", clock)
+        told(folder / "runs" / RESUMED)
     # Where this machine keeps its index is not the format's business.
     (written,) = state.rglob("*.jsonl")
     (folder / "index").mkdir()
