@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from overnight.cli.findings import patience, show, show_summary
 from overnight.cli.output import (
-    Colour,
     cells,
     columns,
     cut,
@@ -35,18 +33,11 @@ from overnight.messages import say
 from overnight.redact import redact
 
 if TYPE_CHECKING:
-    from overnight.preflight.check import Level
     from overnight.preflight.target import Finding, Job
     from overnight.preflight.trial import Moment, TrialResult
     from overnight.start import Asked
     from overnight.start.check import Ready
 
-_MARKS: dict[Level, tuple[str, Colour]] = {
-    "ok": ("✓", "green"),
-    "warn": ("!", "yellow"),
-    "bad": ("✗", "red"),
-    "unknown": ("?", "cyan"),
-}
 #: A trial takes no longer unless it is told to.
 TIME_LIMIT_S = 600.0
 #: Where a finding of a notebook stands: cell and line.
@@ -166,7 +157,7 @@ def _look(
     *,
     quiet: bool = False,
 ) -> Looked:
-    with _patience("" if quiet else say("check.reading")):
+    with patience("" if quiet else say("check.reading")):
         findings = examine(ready)
     if any(finding.level == "bad" for finding in findings):
         return Looked([*findings, _of_trial("skipped")])
@@ -222,21 +213,6 @@ def _of_trial(code: str) -> Finding:
     return Finding("trial", "unknown", code)
 
 
-@contextlib.contextmanager
-def _patience(sentence: str) -> Iterator[None]:
-    """Says that it is at work, where a person is looking, and takes it back at the end."""
-    if not sentence or not is_terminal(sys.stderr):
-        yield
-        return
-    sys.stderr.write(sentence)
-    sys.stderr.flush()
-    try:
-        yield
-    finally:
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
-
-
 # ── the page ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -253,31 +229,12 @@ def located(finding: Finding) -> str:
 
 def _show(looked: Looked, asked: Asked | None) -> None:
     """The whole page; with ``asked`` it ends with the command that starts the job."""
-    _show_findings(looked.findings)
+    show(looked.findings, located)
     if looked.trial is not None:
         _show_ranges(looked.trial)
-    _show_summary(looked.findings)
+    show_summary(looked.findings, "check")
     if asked is not None and not looked.is_bad:
         _show_command(asked)
-
-
-def _show_findings(findings: Sequence[Finding]) -> None:
-    title_width = max(cells(finding.title) for finding in findings)
-    indent = " " * (title_width + 3)
-    width = max(20, (columns() or 1000) - len(indent))
-    name = ""
-    for finding in findings:
-        mark, colour = _MARKS[finding.level]
-        title = pad(finding.title if finding.name != name else "", title_width)
-        name = finding.name
-        first, *more = wrap(plain(redact(located(finding))), width)
-        echo(f"{paint(mark, colour)} {paint(title, 'bold')} {first}")
-        for line in more:
-            echo(indent + line)
-        if finding.fix:
-            # Not wrapped: it is often a command, to be copied whole.
-            echo(paint(f"{indent}→ {plain(redact(finding.fix))}", colour))
-    echo()
 
 
 def _try(ready: Ready, limit_s: float, *, full_epoch: bool, keep: bool, quiet: bool) -> TrialResult:
@@ -365,18 +322,6 @@ def _shortest(first: str, last: str) -> str:
     """The second of two moments without the day they share: ``tomorrow 06:10 – 07:20``."""
     day, _, clock = last.rpartition(" ")
     return clock if day and first.startswith(day + " ") else last
-
-
-def _show_summary(findings: Sequence[Finding]) -> None:
-    num = Counter(finding.level for finding in findings)
-
-    def line(level: Level) -> tuple[str, Colour]:
-        mark, colour = _MARKS[level]
-        return say(f"check.summary.{level}", num=num[level], mark=mark), colour
-
-    worst: Level = "bad" if num["bad"] else "warn" if num["warn"] else "ok"
-    for sentence, colour in [line(worst), *([line("unknown")] if num["unknown"] else [])]:
-        echo(paint(sentence, colour))
 
 
 def _show_command(asked: Asked) -> None:
