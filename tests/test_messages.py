@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import string
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -15,8 +16,6 @@ from overnight.messages import language, say
 
 PACKAGE = Path(overnight.__file__).parent
 ROOMS = sorted(path.stem for path in (PACKAGE / "messages").glob("[a-z]*.py"))
-#: Who makes a sentence from a key: ``say`` and the errors, whatever they are imported as.
-SAYERS = re.compile(r"say|.*Error|Run(?:NotFound|Conflict)")
 KEY = re.compile(r"[a-z]+(?:\.[a-z0-9_]+)+")
 
 
@@ -40,6 +39,21 @@ def sources() -> list[Path]:
     return [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent.name != "messages"]
 
 
+@cache
+def error_classes() -> frozenset[str]:
+    """The names of all errors that are made from a key."""
+    bases = {
+        node.name: {getattr(base, "id", "") for base in node.bases}
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    found = {"OvernightError"}
+    while more := {name for name, of in bases.items() if of & found} - found:
+        found |= more
+    return frozenset(found)
+
+
 class Literals(ast.NodeVisitor):
     """What a file says: the keys it hands to a sayer, and the words keys may be made of."""
 
@@ -52,7 +66,7 @@ class Literals(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-        arms = node.args[:1] if SAYERS.fullmatch(name) else []
+        arms = node.args[:1] if name == "say" or name in error_classes() else []
         while arms:
             arm = arms.pop()
             if isinstance(arm, ast.IfExp):  # both arms of a choice

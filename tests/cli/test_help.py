@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from overnight.cli.output import cells
 from overnight.messages import say
 
 SHOWING = ("ls", "status", "logs", "top", "wait", "rm")
@@ -56,3 +57,18 @@ def test_completion_can_be_installed(shell: Any, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "_OVERNIGHT_COMPLETE" in (tmp_path / ".bash_completions" / "overnight.sh").read_text()
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("width", [60, 100])
+@pytest.mark.parametrize("words", [("run",), ("notify",), ("notify", "add"), ("agent",)])
+def test_examples_can_be_copied_at_any_width(
+    shell: Any, words: tuple[str, ...], width: int, lang: str
+) -> None:
+    terminal = shell.terminal(*words, "--help", columns=width, lang=lang)
+    terminal.end()
+    lines = terminal.shown.splitlines()
+    examples = [line for line in lines if line.startswith("  overnight ")]
+    assert len(examples) >= 3
+    for line in lines:
+        assert cells(line) <= width or line in examples, line

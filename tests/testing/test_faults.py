@@ -42,10 +42,29 @@ def test_every_point_is_reached_somewhere_and_every_reached_one_is_known() -> No
 
 
 CODE = """
-import os, sys
+import os, sys, time
+from overnight import channels
+from overnight.agent import courier
+from overnight.channels import base, kakao_token, store
 from overnight.ledger import files, index
 from overnight.ledger.paths import RunPaths
 from overnight.ledger.writer import Pen
+from overnight.outbox.folder import agent_paths
+from overnight.outbox.message import Message, put
+
+class Quota:
+    service, limits = "quota", base.Limits(per_day=20)
+    def __init__(self, name, url):
+        pass
+    def send(self, text, **how):
+        return None
+
+channels.ROWS["quota"] = "__main__:Quota"
+courier._LINGERS_S = 0.0
+paths = agent_paths().make()
+store.add("test", "quota://")
+kakao_token.save_login("phone", lambda: {"access_token": "a", "refresh_token": "r"})
+access = "a"
 for number in range(3):
     pen = Pen(sys.argv[1], "metrics", attempt=0, segment_bytes=1)
     pen.append({"v": number})
@@ -53,14 +72,23 @@ for number in range(3):
     files.replace(sys.argv[1] + "/small", b"text")
     files.create_once(sys.argv[1] + "/claim.%d" % number, b"text")
     index.add(RunPaths(sys.argv[1]), name="n", created_us=1)
+    access = kakao_token.access("phone", lambda _: {"access_token": "b%d" % number}, void=access)
+    for part in range(5):
+        put(paths, Message("%d-%d" % (number, part), "test", "text", time.time_ns() // 1000))
+    courier.Courier(paths, "test").work()
     print(number, flush=True)
 """
+
+
+def environment(folder: Path) -> dict[str, str]:
+    folders = {"XDG_STATE_HOME": str(folder / "state"), "XDG_CONFIG_HOME": str(folder / "config")}
+    return {**os.environ, **folders}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL on Windows")
 @pytest.mark.parametrize("point", sorted(faults.points()))
 def test_a_process_dies_at_each_point(tmp_path: Path, point: str) -> None:
-    env = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), **faults.armed(point, 2)}
+    env = {**environment(tmp_path), **faults.armed(point, 2)}
     done = subprocess.run(
         [sys.executable, "-c", CODE, str(tmp_path)], env=env, capture_output=True, check=False
     )
@@ -68,8 +96,9 @@ def test_a_process_dies_at_each_point(tmp_path: Path, point: str) -> None:
 
 
 def test_nothing_dies_where_nothing_is_armed(tmp_path: Path) -> None:
-    env = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
-    subprocess.run([sys.executable, "-c", CODE, str(tmp_path)], env=env, check=True)
+    command = [sys.executable, "-c", CODE, str(tmp_path)]
+    done = subprocess.run(command, env=environment(tmp_path), check=True, capture_output=True)
+    assert done.stdout.split() == [b"0", b"1", b"2"]
 
 
 def test_a_point_that_is_not_there_is_an_error() -> None:

@@ -54,6 +54,9 @@ class Followed:
         #: What the disk has not yet taken.
         self._pending: list[Alert] = []
         self._ended = False
+        #: Where the newest attempt's output begins in the log.
+        self._log_from = 0
+        self._status: dict[str, Any] = {}
         self._status_at = 0
         self._looked_at = 0.0
         self._away_since = 0.0
@@ -94,17 +97,18 @@ class Followed:
             return
         self._read_settings()
         self._look_yourself()
-        self._read_ledger()
+        # Values first: they came before the end that follows them.
+        self._read_ledger("metrics", "job", "system")
         self._read_status()
+        self._read_ledger("events")
         while self._pending:
             self.put(self._pending[0])
             del self._pending[0]
         self._save()
         self.is_done = self._ended
 
-    def _read_ledger(self) -> None:
-        # Values first: they came before the end that follows them.
-        for base in ("metrics", "job", "system", "events"):
+    def _read_ledger(self, *bases: str) -> None:
+        for base in bases:
             for stem in stems(self.run.dir, base):
                 tail = self._tails.setdefault(stem, Tail(self.run.dir, stem))
                 for record in tail.read():
@@ -124,27 +128,36 @@ class Followed:
         return self.judge.event(self._with_log(record))
 
     def _note(self, record: dict[str, Any]) -> None:
-        if record.get("_event") == "Exited":
+        event = record.get("_event")
+        if event == "Exited":
             self._ended = record.get("final", True) is True
-        elif record.get("_event") in ("Started", "Resumed", "Adopted", "Restarting"):
+        elif event in ("Started", "Resumed", "Adopted", "Restarting"):
             self._ended = False
+        if event == "Started":
+            log_bytes = record.get("log_bytes")
+            self._log_from = log_bytes if isinstance(log_bytes, int) else 0
 
     def _with_log(self, record: dict[str, Any]) -> dict[str, Any]:
         """The end of the log goes with a good end: early stopping stands there."""
         if record.get("_event") == "Exited" and record.get("outcome") == "finished":
-            return {**record, "log_tail": log_tail(self.run)}
+            return {**record, "log_tail": log_tail(self.run, since=self._log_from)}
         return record
 
     def _read_status(self) -> None:
+        """What the supervisor has worked out; where that stands still, time goes on alone."""
         try:
             changed = os.stat(self.run.status_json).st_mtime_ns
         except OSError:
             return
-        if changed == self._status_at or self._ended:
+        now_us = time.time_ns() // 1000
+        if changed != self._status_at:
+            self._status = files.read_json(self.run.status_json) or {}
+            self._pending += self.judge.status(self._status, now_us)
+            self._status_at = changed
             return
-        status = files.read_json(self.run.status_json) or {}
-        self._pending += self.judge.status(status, time.time_ns() // 1000)
-        self._status_at = changed
+        elapsed_s, updated_us = self._status.get("elapsed_s"), self._status.get("updated_us")
+        if isinstance(elapsed_s, float) and isinstance(updated_us, int) and not self._ended:
+            self._pending += self.judge.tick(elapsed_s + max(0, now_us - updated_us) / 1e6)
 
     def _look_yourself(self) -> None:
         """Where the supervisor is gone, sees whether the run is too, and writes that down."""

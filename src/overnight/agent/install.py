@@ -19,6 +19,8 @@ from xml.sax.saxutils import escape
 from overnight.errors import UserError
 from overnight.ledger import files
 
+assert sys.platform != "win32"
+
 How = Literal["systemd", "launchd", "cron"]
 _UNIT = "overnight-agent.service"
 _LABEL = "overnight.agent"

@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 
+from overnight.agent import logins
 from overnight.agent.couriers import Couriers, forget_channels
 from overnight.agent.followed import Followed
 from overnight.agent.ping import Ping
@@ -38,6 +39,7 @@ _LEAVES_AFTER_S = 60.0
 _SIGN_OF_LIFE_S = 20.0
 #: Whoever has just kept a channel is about to say what for.
 _CHANNELS_KEPT_S = 60.0
+_LOGINS_EVERY_S = 6 * 3600.0
 #: An agent that stays lets one that was there before finish what it has in hand.
 _TAKES_OVER_WITHIN_S = 15.0
 _LOOK_AGAIN_S = 0.05
@@ -65,6 +67,7 @@ class Agent:
         self._idle_since: float | None = None
         self._signed_at = 0.0
         self._forgot_at = 0.0
+        self._logins_at = -_LOGINS_EVERY_S
         self._wake_read, self._wake_write = os.pipe()
         for fd in (self._wake_read, self._wake_write):
             os.set_blocking(fd, False)
@@ -99,14 +102,20 @@ class Agent:
         for run in follow.all_asked():
             if run.dir not in self.runs and run.dir not in self.given_up:
                 self.attempt(run.dir, partial(self.take_up, run))
+        look_at_logins = time.monotonic() - self._logins_at >= _LOGINS_EVERY_S
+        if look_at_logins:
+            self._logins_at = time.monotonic()
         for folder, followed in list(self.runs.items()):
             self.attempt(folder, followed.look)
+            if look_at_logins:
+                self.attempt(folder, partial(logins.tell, self.paths, followed.settings))
             if followed.is_done:
                 self.attempt(folder, partial(self.let_go, followed.run))
 
     def take_up(self, run: RunPaths) -> None:
         """Begins to follow a run."""
         self.runs[run.dir] = Followed(self.paths, run)
+        self._logins_at = -_LOGINS_EVERY_S
 
     def let_go(self, run: RunPaths) -> None:
         """All of a run was told."""
@@ -188,18 +197,7 @@ class Agent:
 
 
 def main(words: list[str]) -> int:
-    """The process, or one of its children."""
-    os.umask(0o077)
-    if words[:1] == ["courier"]:
-        _add_user_site()
-        from overnight.agent.courier import main as courier
-
-        process.set_name("ov-courier")
-        return courier(words[1])
-    if words[:1] == ["ping"]:
-        from overnight.agent.ping import ping
-
-        return ping()
+    """The process."""
     process.set_name("ov-agent")
     # Before the claim shows who is to be woken: it would end a process that does not expect it.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
@@ -238,13 +236,3 @@ def _is_stale(paths: AgentPaths) -> bool:
         return time.time() - os.stat(paths.claims).st_mtime > 3 * _SIGN_OF_LIFE_S
     except OSError:
         return True
-
-
-def _add_user_site() -> None:
-    """The libraries of a ``pip install --user``: -I leaves them out."""
-    if sys.prefix == sys.base_prefix:
-        import site
-
-        folder = site.getusersitepackages()
-        if os.path.isdir(folder):
-            site.addsitedir(folder)

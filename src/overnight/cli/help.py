@@ -63,8 +63,10 @@ def _page(command: Any, ctx: Any) -> str:
     pieces = " ".join(command.collect_usage_pieces(ctx))
     text = say("cli.usage", usage=f"{ctx.command_path} {pieces}") + "\n\n"
     for paragraph in (command.help or "").split("\n\n"):
-        if paragraph.startswith("  "):  # an example: as it is
-            text += paragraph + "\n"
+        lines = paragraph.splitlines()
+        # Typer takes the indentation away.
+        if lines and all(line.lstrip().startswith("overnight ") for line in lines):
+            text += "".join(map(_example, lines)) + "\n"
         else:
             text += "\n".join(wrap(paragraph, _width())) + "\n\n"
     arguments, options = [], []
@@ -79,6 +81,15 @@ def _page(command: Any, ctx: Any) -> str:
         + _section("cli.arguments", arguments)
         + _section("cli.options", options)
     )
+
+
+def _example(line: str) -> str:
+    """A command to be copied: never broken; the remark behind it goes below where it must."""
+    command, _, remark = (part.strip() for part in line.strip().partition("   "))
+    whole = f"  {line.strip()}\n"
+    if not remark or cells(whole) <= _width() + 1:
+        return whole
+    return f"  {command}\n" + "".join(f"      {each}\n" for each in wrap(remark, _width() - 6))
 
 
 def _names(param: Any) -> str:

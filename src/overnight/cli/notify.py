@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from overnight.cli.notify_add import refuse_secrets
 from overnight.cli.output import columns, echo, is_terminal, paint, plain, print_json, table
 from overnight.errors import UserError, UserErrors
 from overnight.messages import language, say
@@ -68,7 +69,7 @@ def register(app: typer.Typer) -> None:
     def test(
         names: Annotated[list[str] | None, typer.Argument(help=say("notify.test.names"))] = None,
     ) -> int:
-        return _test(chosen(names or ()))
+        return _test(chosen("test", names or ()))
 
     @notify.command(help=say("notify.send.help"))
     def send(
@@ -83,7 +84,7 @@ def register(app: typer.Typer) -> None:
         title: Annotated[str, typer.Option(help=say("notify.send.title"))] = "",
         json: Annotated[bool, typer.Option("--json", help=say("cli.json"))] = False,
     ) -> int:
-        return _send(text, chosen(to or ()), attach or (), title, json=json)
+        return _send(text, chosen("send", to or ()), attach or (), title, json=json)
 
     @notify.command(help=say("notify.remove.help"))
     def remove(
@@ -101,7 +102,7 @@ def register(app: typer.Typer) -> None:
         set_heartbeat(remove=remove)
 
 
-def chosen(names: Sequence[str]) -> list[Named]:
+def chosen(verb: str, names: Sequence[str]) -> list[Named]:
     """The channels of these names, all where none is named.
 
     Raises:
@@ -109,6 +110,7 @@ def chosen(names: Sequence[str]) -> list[Named]:
     """
     from overnight.channels import store
 
+    refuse_secrets(verb, *names)
     known = store.load()
     if not known:
         raise UserErrors([UserError("notify.none", where=str(store.path()))])
@@ -123,6 +125,7 @@ def chosen(names: Sequence[str]) -> list[Named]:
 def _remove(name: str) -> None:
     from overnight.channels import kakao_store, store
 
+    refuse_secrets("remove", name)
     name = store.canonical(name)
     removed = store.remove(name)
     kakao_store.forget(name)

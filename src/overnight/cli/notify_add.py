@@ -37,9 +37,7 @@ def add(name: str, service: str, format: str | None) -> None:
     from overnight.channels.services import find
     from overnight.channels.url import service_of
 
-    for word in (name, service):
-        if _LOOKS_SECRET.search(word):
-            raise UserError("notify.secret_argument", where="overnight notify add …")
+    refuse_secrets("add", name, service)
     if format is not None and format not in _FORMATS:
         raise UserError("notify.format", where="--format", formats=", ".join(_FORMATS))
     name = store.canonical(name)
@@ -63,12 +61,19 @@ def add(name: str, service: str, format: str | None) -> None:
         kakao_store.forget(name)
 
 
+def refuse_secrets(verb: str, *words: str) -> None:
+    """Raises UserError where a channel's address or token stands in place of its name."""
+    if any(map(_LOOKS_SECRET.search, words)):
+        raise UserError("notify.secret_argument", where=f"overnight notify {verb} …")
+
+
 def login(service: str, name: str, *, paste: bool | None, port: int | None) -> None:
     """``login kakao`` and ``login naver``: what needs more than a word to copy.
 
     Raises:
         UserError: There is no such service, or the service refused.
     """
+    refuse_secrets("login", name, service)
     service = service.strip().lower()
     if service == "kakao":
         _login_again(name or "kakao", paste=paste, port=port)

@@ -174,6 +174,10 @@ def _announce(started: Any) -> None:
         print(say("run.script", script=started.script))
     if started.channels:
         print(say("run.tells", names=", ".join(started.channels)))
+        from overnight.agent import logins
+
+        for problem in logins.problems(started.channels).values():
+            print(f"! {problem.text}\n  → {problem.fix}", file=sys.stderr)
 
 
 def pairs(items: Sequence[str], option: str, problems: list[UserError]) -> dict[str, str]:

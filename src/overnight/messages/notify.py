@@ -44,7 +44,7 @@ EN = {
     "notify.test.retry_fix": "nothing is wrong with the address as far as one can tell; check the network "
     "and try again",
     "notify.send.help": "Send a message of your own; it is delivered even if the network is away for hours.\n\n"
-    "  overnight notify send \"labels are ready\" --to team --attach plot.png",
+    '  overnight notify send "labels are ready" --to team --attach plot.png',
     "notify.send.text": "The message; - reads it from standard input.",
     "notify.send.to": "A channel; all if left out. May be given several times.",
     "notify.send.attach": "A file, where the channel takes files. May be given several times.",
@@ -138,7 +138,7 @@ KO = {
     "notify.test.sent": "보냈습니다. 도착했는지 확인하십시오",
     "notify.test.retry_fix": "주소에는 문제가 보이지 않습니다. 네트워크를 확인하고 다시 시도하십시오",
     "notify.send.help": "직접 메시지를 보냅니다. 네트워크가 몇 시간 끊겨도 전달합니다.\n\n"
-    "  overnight notify send \"라벨링 완료\" --to team --attach plot.png",
+    '  overnight notify send "라벨링 완료" --to team --attach plot.png',
     "notify.send.text": "메시지. - 이면 표준 입력에서 읽습니다.",
     "notify.send.to": "채널. 생략하면 모두. 여러 번 쓸 수 있습니다.",
     "notify.send.attach": "파일을 받는 채널이면 첨부합니다. 여러 번 쓸 수 있습니다.",

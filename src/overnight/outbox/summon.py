@@ -50,7 +50,7 @@ def alive(paths: AgentPaths | None = None) -> Identity | None:
 
 
 def summon() -> None:
-    """Wakes the agent, or starts one.
+    """Wakes the agent, or starts one. On Windows there is none.
 
     Raises:
         OSError: The user's state folder cannot be written, or no process is left to be had.
@@ -60,7 +60,7 @@ def summon() -> None:
     if identity is None:
         paths.make()
         start(paths, os.environ)
-    elif identity.look() == ALIVE:
+    elif identity.look() == ALIVE and sys.platform != "win32":
         with contextlib.suppress(OSError):  # gone in this moment: the next call starts one
             os.kill(identity.pid, signal.SIGUSR1)
 
@@ -71,19 +71,26 @@ def start(paths: AgentPaths, env: Mapping[str, str]) -> None:
     Raises:
         OSError: It cannot be started.
     """
-    # A shell in between leaves it to itself in 2 ms. The process it is started for may be a job's,
-    # and a job has no child that it has not started: its own wait() would find one.
-    argv = ["/bin/sh", "-c", '"$@" &', "sh", sys.executable, "-I", _AGENT]
-    clean = {k: v for k, v in env.items() if k in _KEPT or k.startswith(_KEPT_PREFIXES)}
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, paths.log, flags, 0o600),
-        (os.POSIX_SPAWN_DUP2, 1, 2),
-    ]
-    pid = os.posix_spawn(
-        argv[0], argv, clean, file_actions=actions, setsid=True, setsigmask=(),
-        setsigdef=(signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE),
-    )  # fmt: skip
-    with contextlib.suppress(ChildProcessError):  # this process leaves its children to the kernel
-        os.waitpid(pid, 0)
+    if sys.platform != "win32":
+        _start(paths, env)
+
+
+if sys.platform != "win32":
+
+    def _start(paths: AgentPaths, env: Mapping[str, str]) -> None:
+        # A shell in between leaves it to itself in 2 ms. The process it is started for may be a
+        # job's, and a job has no child that it has not started: its own wait() would find one.
+        argv = ["/bin/sh", "-c", '"$@" &', "sh", sys.executable, "-I", _AGENT]
+        clean = {k: v for k, v in env.items() if k in _KEPT or k.startswith(_KEPT_PREFIXES)}
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, paths.log, flags, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ]
+        pid = os.posix_spawn(
+            argv[0], argv, clean, file_actions=actions, setsid=True, setsigmask=(),
+            setsigdef=(signal.SIGCHLD, signal.SIGTERM, signal.SIGPIPE),
+        )  # fmt: skip
+        with contextlib.suppress(ChildProcessError):  # they are left to the kernel here
+            os.waitpid(pid, 0)

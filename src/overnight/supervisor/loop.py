@@ -316,7 +316,8 @@ class Supervisor:
         """Writes an event from its fields."""
         self._pending.append({**record, "_attempt": self.attempt})
         self.write_pending()
-        self.see_to_agent(wake=True)
+        if self.kept is not None:  # the job comes first
+            self.see_to_agent(wake=True)
 
     def write_pending(self) -> None:
         """Writes what could not be written before, in order."""

@@ -6,6 +6,7 @@ per channel in the outbox. Either way nobody waits for a network.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable
@@ -77,6 +78,9 @@ def _tell(text: str, title: str, files: Any, channels: Any) -> None:
     if run is not None:
         fields = {"text": text, "title": title, "files": attached, "channels": names}
         run.event("Notify", {key: value for key, value in fields.items() if value})
+        if names:
+            with contextlib.suppress(OSError):  # a home that is full: the run's own are kept
+                keep_channels(names, os.environ)
         asked.only_what_it_says(run)
         return
     names = asked.default_channels() if names is None else names
