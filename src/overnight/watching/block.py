@@ -22,6 +22,7 @@ from overnight.ledger.paths import name_from, name_problem
 from overnight.watching import asked, witness
 from overnight.watching.complaint import complain
 from overnight.watching.end import end_of
+from overnight.watching.trial import is_trial
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -185,7 +186,7 @@ def watch(
 
 def _begin(name: object, channels: object, alerts: object) -> tuple[_Part, Path | None]:
     global _open
-    if job.is_silent():
+    if job.is_silent() or is_trial():
         return _Part(None), None
     with _lock:
         if _open is not None:

@@ -23,6 +23,7 @@ from overnight.outbox.message import Message, put
 from overnight.redact import redact
 from overnight.watching import asked
 from overnight.watching.complaint import complain
+from overnight.watching.trial import is_trial
 
 #: More than any channel takes; what is longer belongs into a file.
 _TEXT_CHARS = 10_000
@@ -55,7 +56,7 @@ def notify(
             complain("watch.positional", value=str(more[0])[:80])
         for word in unknown:
             complain("watch.option", word=word)
-        if not job.is_silent():
+        if not (job.is_silent() or is_trial()):
             _tell(_clean(text, _TEXT_CHARS), _clean(title, _TITLE_CHARS), files, channels)
     except Exception as error:  # whatever it is, the program goes on
         complain("watch.untold", error)

@@ -90,6 +90,8 @@ _RICH_SHARE = re.compile(r"[━╸╺]{1,300}\s{1,40}(\d{1,3})%\s{1,4}(?:\d{1,4}
 _KERAS = re.compile(
     r"\s{0,12}(\d{1,12})/(\d{1,12})\s{1,3}(?:\[[=>.]{1,80}\]|━{1,60}|- \d{1,7}m?s\b)"
 )
+#: `[  3/250] acc=0.31`: by itself it might be a compiler's; the result says that it trains.
+_BRACKETED = re.compile(r"\s{0,8}\[\s{0,9}(\d{1,9})\s{0,2}/\s{0,9}(\d{1,9})\s{0,2}\]")
 _BYTE_RATE = re.compile(r"[kMGT]?i?B/s")
 _PREPARING = re.compile(
     r"download|fetch|extract|unpack|unzip|tokeni|\bmap\b|mapping|filter|loading|load |generating"
@@ -229,6 +231,11 @@ def _read_bar(text: str, seen: LineSeen) -> str:
         if seen.bar:
             seen.bar.in_epoch = True
         return head
+    match = _BRACKETED.match(text)
+    if match and _RESULT.search(text[match.end() :].lower()):
+        rest = text[match.end() :]
+        if not any(word in rest.lower() for word in ("epoch", "에폭", "에포크")):
+            return _bar(seen, "", float(match[1]), float(match[2]), "")
     return text
 
 
