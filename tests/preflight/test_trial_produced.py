@@ -6,16 +6,15 @@ import io
 import json
 import pickle
 import struct
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import save_file
 
 from overnight.preflight.trial.produced import outputs, read_back, scaled_mib
 
@@ -23,6 +22,12 @@ from overnight.preflight.trial.produced import outputs, read_back, scaled_mib
 def _state_of(path: Path, python: str = "") -> str:
     (found,) = read_back(outputs([str(path)]), python)
     return found.state
+
+
+def _save(folder: Path, code: str) -> None:
+    """Saves weights in a program of its own: torch is large, and these tests need not be."""
+    head = "import numpy as np, torch\nfrom safetensors.numpy import save_file\n"
+    subprocess.run([sys.executable, "-c", head + code], cwd=folder, check=True)
 
 
 def _array(value: object, *, pickled: bool = False) -> bytes:
@@ -93,9 +98,9 @@ def test_a_table_without_rows_is_empty(data: bytes, tmp_path: Path) -> None:
 
 def test_a_flipped_byte_in_an_archive_is_found(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
-    torch.save({"w": torch.arange(100.0)}, path)
+    _save(tmp_path, 'torch.save({"w": torch.arange(100.0)}, "model.pt")')
     data = bytearray(path.read_bytes())
-    at = data.index(torch.arange(100.0).numpy().tobytes())
+    at = data.index(np.arange(100, dtype=np.float32).tobytes())
     data[at + 17] ^= 0xFF
     path.write_bytes(data)
     assert _state_of(path) == "broken"
@@ -108,19 +113,28 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(Evil()))
     np.save(tmp_path / "objects.npy", np.array([Evil()], dtype=object), allow_pickle=True)
-    torch.save(Evil(), tmp_path / "model.pt")
+    _save(
+        tmp_path,
+        "class Evil:\n"
+        "    def __reduce__(self):\n"
+        f"        return open, ({str(tmp_path / 'run')!r},)\n"
+        "torch.save(Evil(), 'model.pt')",
+    )
     for name in ("model.pkl", "objects.npy", "model.pt"):
         assert _state_of(tmp_path / name, sys.executable) == "pickle"
     assert not (tmp_path / "run").exists()
 
 
 def test_weights_are_loaded_in_the_jobs_python(tmp_path: Path) -> None:
-    torch.save({"model": {"w": torch.ones(3)}, "epoch": 1}, tmp_path / "good.pt")
-    torch.save({"model": {"w": torch.tensor([1.0, float("nan")])}}, tmp_path / "nan.pt")
-    # What else a checkpoint holds may be infinite: the best loss before the first epoch.
-    torch.save({"model": {"w": torch.ones(3)}, "best": torch.tensor(float("inf"))},
-               tmp_path / "best.pt")  # fmt: skip
-    save_file({"w": np.ones(3, np.float32)}, tmp_path / "good.safetensors")
+    _save(
+        tmp_path,
+        'torch.save({"model": {"w": torch.ones(3)}, "epoch": 1}, "good.pt")\n'
+        'torch.save({"model": {"w": torch.tensor([1.0, float("nan")])}}, "nan.pt")\n'
+        # What else a checkpoint holds may be infinite: the best loss before the first epoch.
+        'best = {"model": {"w": torch.ones(3)}, "best": torch.tensor(float("inf"))}\n'
+        'torch.save(best, "best.pt")\n'
+        'save_file({"w": np.ones(3, np.float32)}, "good.safetensors")',
+    )
     paths = [str(tmp_path / name) for name in ("best.pt", "good.pt", "good.safetensors", "nan.pt")]
     states = [each.state for each in read_back(outputs(paths), sys.executable)]
     assert states == ["read", "read", "read", "nonfinite"]

@@ -238,7 +238,7 @@ live()
     workplace.kill(supervisor)
     # The waiting command itself brings a new one, which must not disturb the saving.
     workplace.until(lambda: workplace.supervisor(run) not in (None, supervisor))
-    assert isinstance(view(run).state, Stopping)
+    workplace.until(lambda: isinstance(view(run).state, Stopping))
     second = workplace.overnight("stop", run.run_id, "--now")
     assert second.returncode == 0, second.stderr
     assert first.wait(timeout=60) == 0

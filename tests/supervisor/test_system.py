@@ -293,12 +293,15 @@ def nvidia_smi(tmp_path: Path) -> Callable[..., str]:
         program = tmp_path / "nvidia-smi"
         (tmp_path / "cards").write_text(cards)
         (tmp_path / "processes").write_text(processes)
-        program.write_text(
+        text = (
             f"#!/bin/sh\necho run >> '{tmp_path}/calls'\n{before}\n"
             f"case $1 in --query-gpu=*) cat '{tmp_path}/cards';;\n"
             f"--query-compute-apps=*) cat '{tmp_path}/processes';; esac\n{after}\n"
         )
-        program.chmod(0o755)
+        # Written by a program of its own: one that this process has open for writing, even in a
+        # child that another test's thread has just forked, cannot be run.
+        write = 'cat > "$0" && chmod 755 "$0"'
+        subprocess.run(["sh", "-c", write, program], input=text, text=True, check=True)
         return str(program)
 
     return make

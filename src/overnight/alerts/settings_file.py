@@ -85,7 +85,7 @@ class _File:
         try:
             with open(self.path, "rb") as file:
                 data = file.read(_MAX_BYTES + 1)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             self.refuse("rule.file_unreadable", reason=os.strerror(error.errno or 0))
