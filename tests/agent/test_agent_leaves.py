@@ -43,11 +43,9 @@ def agent(paths: AgentPaths, clock: FakeClock) -> Iterator[Agent]:
     assert number is not None
     made = Agent(paths, number, stays=False)
     yield made
-    signal.set_wakeup_fd(-1)
+    made.wake.close()
     for number, handler in before.items():
         signal.signal(number, handler)
-    os.close(made._wake_read)
-    os.close(made._wake_write)
 
 
 def idle(agent: Agent, clock: FakeClock) -> None:

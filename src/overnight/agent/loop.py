@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import sys
 import time
@@ -29,6 +28,7 @@ from overnight.outbox import follow, keep
 from overnight.outbox.folder import AgentPaths, agent_paths
 from overnight.outbox.summon import alive
 from overnight.supervisor import process
+from overnight.supervisor.wake import Wake
 
 assert sys.platform != "win32"
 
@@ -68,17 +68,9 @@ class Agent:
         self._signed_at = 0.0
         self._forgot_at = 0.0
         self._logins_at = -_LOGINS_EVERY_S
-        self._wake_read, self._wake_write = os.pipe()
-        for fd in (self._wake_read, self._wake_write):
-            os.set_blocking(fd, False)
-        for number_of in (signal.SIGHUP, signal.SIGINT):
-            signal.signal(number_of, signal.SIG_IGN)
-        for number_of in (signal.SIGUSR1, signal.SIGCHLD):
-            signal.signal(number_of, lambda *_: None)
-        signal.signal(signal.SIGTERM, self._on_sigterm)
-        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        self.wake = Wake(self._on_sigterm)
 
-    def _on_sigterm(self, *_: object) -> None:
+    def _on_sigterm(self) -> None:
         self.leaving = True
 
     def serve(self) -> None:
@@ -92,7 +84,7 @@ class Agent:
             if self.is_free() and self.leave():
                 return
             tick_s = _TICK_S if self.runs else _IDLE_TICK_S
-            self.sleep(max(0.05, min(wait_s, tick_s)))
+            self.wake.sleep(max(0.05, min(wait_s, tick_s)))
         self.couriers.stop()
         self.ping.stop()
         self.give_back()
@@ -187,13 +179,6 @@ class Agent:
         asked = {run.dir for run in follow.all_asked()} - self.given_up
         kept = keep.kept_lately(_CHANNELS_KEPT_S)
         return bool(asked or kept) or self.couriers.has_waiting()
-
-    def sleep(self, seconds: float) -> None:
-        """Sleeps until a signal, or until the time is over."""
-        with contextlib.suppress(InterruptedError):
-            select.select([self._wake_read], [], [], seconds)
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wake_read, 4096)
 
 
 def main(words: list[str]) -> int:

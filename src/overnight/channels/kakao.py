@@ -17,9 +17,10 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from overnight.channels import kakao_api, kakao_token
-from overnight.channels.base import Limits, Refused, Retry
+from overnight.channels.base import Refused, Retry
 from overnight.channels.fit import cut, folded, line
 from overnight.channels.kakao_api import Rejected
+from overnight.channels.services import SERVICES
 from overnight.errors import UserError
 from overnight.messages import say
 from overnight.redact import MASK, redact
@@ -54,7 +55,7 @@ _REASONS = {
     "-501": "kakao.no_account",
     "-530": "kakao.blocked",
 }
-_LIMITS = Limits(num_chars=200, per_day=20, num_reserved=5, format="short")
+_LIMITS = SERVICES["kakao"].limits
 
 
 class Kakao:

@@ -257,7 +257,7 @@ SERVICES: dict[str, Service] = {
             "telegram",
             (Field("token", secret=True), Field("chat")),
             _telegram,
-            Limits(num_chars=4096, min_gap_s=1.0, attaches=True),
+            Limits(num_chars=4096, min_gap_s=1.0, attaches=True, edits=True),
         ),
         # A card may hold 28 KB; what Apprise puts around a text leaves less.
         Service(

@@ -12,6 +12,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,15 +20,16 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from overnight.channels import answers
-from overnight.channels.base import Channel, Limits, Refused, Retry
+from overnight.channels.base import Channel, Refused, Retry
 from overnight.channels.fit import cut, folded, line
+from overnight.channels.services import SERVICES
 from overnight.channels.url import hide
 from overnight.errors import UserError
 from overnight.messages import say
 
 _API = "https://slack.com/api/"
 #: The API takes 40,000; beyond 4,000 Slack advises against.
-_NUM_CHARS = 4000
+_NUM_CHARS = SERVICES["slack"].limits.num_chars
 _MAX_FILE_BYTES = 50 * 2**20
 _BOT = re.compile(r"slack://(xox[a-z]-[A-Za-z0-9-]+)(?:/([^?]*))?(?:\?.*)?", re.IGNORECASE)
 _HOOK = re.compile(
@@ -78,7 +80,7 @@ class SlackHook:
     """
 
     service = "slack"
-    limits = Limits(num_chars=_NUM_CHARS, min_gap_s=1.0)
+    limits = SERVICES["slack"].limits
 
     def __init__(self, name: str, url: str) -> None:
         self.name = name
@@ -118,7 +120,7 @@ class SlackBot:
     """
 
     service = "slack"
-    limits = Limits(num_chars=_NUM_CHARS, min_gap_s=1.0, attaches=True, edits=True)
+    limits = replace(SERVICES["slack"].limits, attaches=True, edits=True)
 
     def __init__(self, name: str, url: str) -> None:
         self.name = name

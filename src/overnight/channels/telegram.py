@@ -18,13 +18,14 @@ from urllib.parse import unquote
 
 from overnight.channels import answers
 from overnight.channels.apprise_url import AppriseChannel
-from overnight.channels.base import Channel, Limits, Refused, Retry
+from overnight.channels.base import Channel, Refused, Retry
 from overnight.channels.fit import folded, line
+from overnight.channels.services import SERVICES
 from overnight.channels.url import hide
 from overnight.messages import say
 
 _API = "https://api.telegram.org/bot"
-_NUM_CHARS = 4096
+_NUM_CHARS = SERVICES["telegram"].limits.num_chars
 #: What a bot may send: photos of 10 MB, other files of 50 MB.
 _MAX_PHOTO_BYTES, _MAX_FILE_BYTES = 10 * 10**6, 50 * 10**6
 _PHOTOS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
@@ -45,7 +46,7 @@ class Telegram:
     """One chat. Its reference is the message's number."""
 
     service = "telegram"
-    limits = Limits(num_chars=_NUM_CHARS, min_gap_s=1.0, attaches=True, edits=True)
+    limits = SERVICES["telegram"].limits
 
     def __init__(self, name: str, url: str) -> None:
         self.name = name

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from overnight.alerts import names
 from overnight.ledger import job
+from overnight.ledger.complaint import complain
 
 T = TypeVar("T")
 #: What frameworks put in front of a validation metric's name.
@@ -25,7 +26,7 @@ def never_raises(method: Callable[..., T]) -> Callable[..., T | None]:
         try:
             return method(*args, **kwargs)
         except Exception as error:  # a framework of another version: not the training's business
-            job.complain("job.callback", error)
+            complain("job.callback", error)
             return None
 
     return quiet

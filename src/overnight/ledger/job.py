@@ -20,12 +20,12 @@ from threading import current_thread, main_thread
 from typing import Any, NoReturn
 
 from overnight.ledger import files, own_run
+from overnight.ledger.complaint import complain
 from overnight.ledger.format import AXES, EPOCH, STEP, SUMMARY, number
 from overnight.ledger.identity import Identity
 from overnight.ledger.paths import RunPaths, name_from
 from overnight.ledger.reader import Tail, stems
 from overnight.ledger.writer import Pen
-from overnight.messages import say
 
 #: A process of a higher rank than 0 is silent: rank 0 speaks for all.
 _RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
@@ -142,9 +142,6 @@ class Job:
 _job: Job | None = None
 #: Jobs by process number: threads that come here first at once agree on one.
 _jobs: dict[int, Job] = {}
-_said: set[tuple[str, str]] = set()
-#: Whoever has not been heard after so many complaints will not be heard.
-_SAID_AT_MOST = 20
 
 
 def _silent() -> bool:
@@ -153,21 +150,6 @@ def _silent() -> bool:
         if value.strip("0") and value.isascii() and value.isdigit():
             return True
     return False
-
-
-def _say_once(sentence: str, error: object = "", *, key: str = "") -> None:
-    """Tells on stderr, once, that something happened; ``error`` is how it went the first time."""
-    if (sentence, key) in _said or len(_said) >= _SAID_AT_MOST:
-        return
-    _said.add((sentence, key))
-    try:
-        what = say(sentence, key=key)
-        if isinstance(error, BaseException):
-            kind = "" if isinstance(error, OSError) else type(error).__name__ + ": "
-            what = f"{what} ({kind}{error})"
-        sys.stderr.write("overnight: " + what + "\n")
-    except Exception:
-        return  # a closed stderr, or an error that cannot be printed, must not end a training
 
 
 def _current() -> Job | None:
@@ -219,7 +201,7 @@ def init(name: str | None = None, *, root: str | None = None, **labels: Any) -> 
             job = _job = _jobs[os.getpid()] = _open_alone(name, root, labels)
         return Path(job.run.dir)
     except Exception as error:  # see log()
-        _say_once("job.no_run", error)
+        complain("job.no_run", error)
         return None
 
 
@@ -253,7 +235,7 @@ def _open_alone(name: str | None, root: str | None, labels: Mapping[str, Any]) -
         try:
             files.replace(run.exit_json, files.to_json(end))
         except OSError as error:
-            _say_once("job.no_end", error)
+            complain("job.no_end", error)
 
     job = Job(run, 0)
     sys.excepthook, sys.exit = note_failure, note_exit
@@ -306,7 +288,7 @@ def _list(run: RunPaths) -> None:
     try:
         own_run.list_in_index(run)
     except OSError as error:  # a home folder that cannot be written: the numbers are recorded
-        _say_once("job.unlisted", error)
+        complain("job.unlisted", error)
 
 
 def log(
@@ -354,9 +336,9 @@ def log(
         kind = SUMMARY if summary else (EPOCH if epoch is not None and step is None else STEP)
         job.metrics(kind, plain, step, epoch, axes["fold"])
     except OSError as error:
-        _say_once("job.row_unwritten", error)
+        complain("job.row_unwritten", error)
     except Exception as error:  # whatever a value's own methods raise is not the job's business
-        _say_once("job.row_unrecorded", error)
+        complain("job.row_unrecorded", error)
 
 
 def _take_strange(plain: dict[str, Any], axes: dict[str, Any], key: Any, value: Any) -> None:
@@ -368,11 +350,11 @@ def _take_strange(plain: dict[str, Any], axes: dict[str, Any], key: Any, value: 
             if axes[key] is None:
                 axes[key] = value
         elif key in AXES or key[:1] == "_":
-            _say_once("job.reserved", key=repr(key))
+            complain("job.reserved", key=repr(key))
         else:
             plain[key] = number(value)
     except Exception as error:  # see log()
-        _say_once("job.left_out", error, key=repr(key if isinstance(key, str) else type(key)))
+        complain("job.left_out", error, key=repr(key if isinstance(key, str) else type(key)))
 
 
 def _whole(key: str, value: Any) -> int | None:
@@ -383,7 +365,7 @@ def _whole(key: str, value: Any) -> int | None:
             raise OverflowError("too large")
         return whole
     except Exception as error:  # see log()
-        _say_once("job.not_whole", error, key=repr(key))
+        complain("job.not_whole", error, key=repr(key))
         return None
 
 
@@ -399,7 +381,7 @@ def progress(done: float, total: float | None = None, *, unit: str = "step") -> 
             if job is not None:
                 job.progress(number(done), None if total is None else number(total), str(unit))
     except Exception as error:  # see log()
-        _say_once("job.no_progress", error)
+        complain("job.no_progress", error)
 
 
 def checkpoint_dir() -> Path:
@@ -416,7 +398,7 @@ def checkpoint_dir() -> Path:
             folder = Path(run.ckpt)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        _say_once("job.no_checkpoint_dir", error)
+        complain("job.no_checkpoint_dir", error)
     return folder
 
 
@@ -437,7 +419,7 @@ def figure(figure: Any, key: str = "figure", *, step: int | None = None) -> Path
         job = _current()
         return None if job is None else Path(job.figure(figure, str(key), step))
     except Exception as error:  # see log()
-        _say_once("job.no_picture", error)
+        complain("job.no_picture", error)
         return None
 
 
@@ -452,12 +434,7 @@ def event(name: str, /, **fields: Any) -> None:
             if job is not None:
                 job.event(name, {k: v for k, v in fields.items() if v is not None})
     except Exception as error:  # see log()
-        _say_once("job.no_event", error)
-
-
-def complain(sentence: str, error: BaseException) -> None:
-    """Says on stderr, once, what went wrong in something that must not end a training."""
-    _say_once(sentence, error)
+        complain("job.no_event", error)
 
 
 def num_written() -> int:

@@ -14,8 +14,6 @@ import contextlib
 import gc
 import json
 import os
-import select
-import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -36,6 +34,7 @@ from overnight.supervisor.launch import Launch, import_path, job_environment, re
 from overnight.supervisor.oom import OomCounters
 from overnight.supervisor.restart import Restart, decide
 from overnight.supervisor.stop import Stop
+from overnight.supervisor.wake import Wake
 from overnight.supervisor.watch import Watch
 
 assert sys.platform != "win32"
@@ -73,18 +72,10 @@ class Supervisor:
         self._answered: set[str] = set()
         self._lease_at = 0.0
         self._describer: int | None = None
-        self._wake_read, self._wake_write = os.pipe()
-        for fd in (self._wake_read, self._wake_write):
-            os.set_blocking(fd, False)
-        for number in (signal.SIGHUP, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
-        for number in (signal.SIGUSR1, signal.SIGCHLD):
-            signal.signal(number, lambda *_: None)
-        signal.signal(signal.SIGTERM, self._on_sigterm)
-        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        self.wake = Wake(self._on_sigterm)
         self.renew_lease()
 
-    def _on_sigterm(self, *_: object) -> None:
+    def _on_sigterm(self) -> None:
         self.terminating = True
 
     # ── starting ────────────────────────────────────────────────────────────────────────
@@ -443,11 +434,7 @@ class Supervisor:
         stop = self.stop
         if stop is not None:
             seconds = min(seconds, max(0.02, stop.next_at - time.monotonic()))
-        waiting = [self._wake_read] if pidfd is None else [self._wake_read, pidfd]
-        with contextlib.suppress(InterruptedError):
-            select.select(waiting, [], [], seconds)
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wake_read, 4096)
+        self.wake.sleep(seconds, *([] if pidfd is None else [pidfd]))
 
     @contextlib.contextmanager
     def _pidfd(self, identity: Identity) -> Any:

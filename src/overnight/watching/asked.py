@@ -15,11 +15,11 @@ from dataclasses import replace
 from overnight.alerts.settings import Given, Settings, from_options, merge
 from overnight.errors import UserError, UserErrors
 from overnight.ledger import files
+from overnight.ledger.complaint import complain
 from overnight.ledger.job import Job
 from overnight.ledger.paths import RunPaths
 from overnight.outbox import follow, summon
 from overnight.outbox.keep import channels_in, keep_channels, one_spelling
-from overnight.watching.complaint import complain
 
 #: What a run is told of that asked for nothing but what it says itself.
 _ITS_OWN = frozenset({"text"})

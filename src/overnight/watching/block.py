@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from overnight.ledger import files, job
+from overnight.ledger.complaint import complain
 from overnight.ledger.identity import Identity
 from overnight.ledger.paths import name_from, name_problem
 from overnight.watching import asked, witness
-from overnight.watching.complaint import complain
 from overnight.watching.end import end_of
 from overnight.watching.trial import is_trial
 

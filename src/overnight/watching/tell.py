@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from overnight.ledger import job
+from overnight.ledger.complaint import complain
 from overnight.ledger.identity import here
 from overnight.ledger.paths import name_from
 from overnight.messages import language
@@ -22,7 +23,6 @@ from overnight.outbox.keep import keep_channels
 from overnight.outbox.message import Message, put
 from overnight.redact import redact
 from overnight.watching import asked
-from overnight.watching.complaint import complain
 from overnight.watching.trial import is_trial
 
 #: More than any channel takes; what is longer belongs into a file.
