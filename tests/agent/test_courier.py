@@ -268,6 +268,30 @@ def test_the_loss_curve_goes_with_the_end(paths: AgentPaths, sink: Sink, tmp_pat
     assert not list(Path(paths.pictures("any")).parent.iterdir())
 
 
+def test_the_pictures_of_the_job_go_with_a_good_end(
+    paths: AgentPaths, sink: Sink, tmp_path: Path
+) -> None:
+    run = tmp_path / "experiments" / "run" / "20261120" / "r_20261120_1200"
+    (run / "media").mkdir(parents=True)
+    for at in range(4):
+        picture = run / "media" / f"matrix_{at}.png"
+        picture.write_bytes(b"\x89PNG " + bytes([at]))
+        os.utime(picture, (NOON_S + at, NOON_S + at))
+    define(paths, sink, attaches=True)
+    facts = {"run": "r_20261120_1200"}
+    put_all(
+        paths,
+        [
+            text("end", event="finished", facts=facts, run_dir=str(run)),
+            text("failure", event="crashed", facts=facts, run_dir=str(run)),
+        ],
+    )
+    work(paths)
+    newest = [(b"\x89PNG " + bytes([at])).hex()[:16] for at in (3, 2, 1)]
+    assert sorted((each["files"] for each in sink.taken), key=len) == [[], newest]
+    assert len(list((run / "media").iterdir())) == 4
+
+
 def test_one_live_message_is_edited(paths: AgentPaths, sink: Sink) -> None:
     define(paths, sink, edits=True)
     for beat in range(3):

@@ -59,6 +59,8 @@ _NOTE_TRIES = 60
 _MOST_ERROR_CHARS = 500
 #: Events that come with the loss curve.
 _WITH_CURVE = frozenset(["finished", "early_stopped", "crashed"])
+#: Of these the job's own newest pictures go along too.
+_WITH_PICTURES = frozenset(["finished", "early_stopped"])
 
 
 class Courier:
@@ -316,9 +318,16 @@ class Courier:
         try:
             if message.event in _WITH_CURVE and message.run_dir:
                 found += self._curve(message.run_dir, folder)
+            if message.event in _WITH_PICTURES and message.run_dir:
+                found += self._kept_pictures(message.run_dir)
             yield found
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _kept_pictures(self, run_dir: str) -> list[Path]:
+        from overnight.alerts.plot import pictures_of
+
+        return [Path(path) for path in pictures_of(RunPaths(run_dir))]
 
     def _curve(self, run_dir: str, folder: Path) -> list[Path]:
         from overnight.alerts.plot import loss_curve
