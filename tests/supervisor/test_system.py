@@ -371,6 +371,35 @@ def test_it_asks_every_half_minute_and_not_more_often(nvidia_smi: Callable[..., 
     probe.close()
 
 
+def test_an_answer_written_while_it_is_looked_at_is_read_whole(
+    nvidia_smi: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    probe = GpuProbe(program=nvidia_smi(before=f"read go < '{gate}'"))
+    read = os.read
+
+    def slow_read(fd: int, size: int) -> bytes:
+        """Finds the pipe empty; by the time the caller goes on, the child has told all."""
+        try:
+            return read(fd, size)
+        except BlockingIOError:
+            (pid,) = probe.pids()
+            gate.write_text("go\n")
+            until(lambda: process_tree([pid])[pid].state == "Z")
+            raise
+
+    monkeypatch.setattr("overnight.supervisor.gpu.os.read", slow_read)
+    probe.poll(0.0)
+    probe.poll(0.0)
+    monkeypatch.undo()
+    gate.unlink()
+    gate.write_text("go\n")
+    _settle(probe, 0.0)
+    assert len(probe.cards) == 2
+    probe.close()
+
+
 def test_without_nvidia_smi_it_does_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

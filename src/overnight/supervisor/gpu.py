@@ -236,6 +236,8 @@ class GpuProbe:
 
     def _collect(self, child: subprocess.Popen[bytes], now_s: float) -> None:
         assert child.stdout is not None
+        # Asked before reading: of a child that has ended, all it wrote lies in the pipe.
+        code = child.poll()
         # A child that was killed has its pipe closed, and is waited for until the kernel is rid
         # of it: with a driver that hangs there is one such child, never a heap of them.
         while not child.stdout.closed:
@@ -246,7 +248,6 @@ class GpuProbe:
             self._answer += data
             if not data or len(self._answer) > _ANSWER_BYTES:
                 child.stdout.close()
-        code = child.poll()
         if code is None:
             if now_s - self._started_s > _TIMEOUT_S or len(self._answer) > _ANSWER_BYTES:
                 child.kill()
