@@ -20,6 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import _measure as measure
+from overnight.ledger.paths import RunPaths
+from overnight.supervisor.launch import Launch
+from overnight.supervisor.progress import hints_in
 
 _HERE = Path(__file__).parent
 _LOOK_EVERY_S = 0.5
@@ -44,7 +47,9 @@ class Real:
     Attributes:
         duration_s: Of the job.
         peak_ram_mib: The highest of its ``system.jsonl``.
-        estimates: Elapsed time, and the time left that ``status.json`` told then.
+        hints: What named the number of epochs: code, options, overrides.
+        looks: Elapsed time at each look of the supervisor's, and how much of the log was read then.
+        log: All that it printed.
         cpu_percent: Of each sample, for replays.
         events: Names of what the supervisor noted.
         cause: Why it ended.
@@ -53,7 +58,9 @@ class Real:
 
     duration_s: float
     peak_ram_mib: float
-    estimates: tuple[tuple[float, tuple[float, float] | None], ...]
+    hints: tuple[str, ...]
+    looks: tuple[tuple[float, int], ...]
+    log: str
     cpu_percent: tuple[float, ...]
     events: tuple[str, ...]
     cause: str
@@ -133,7 +140,7 @@ def placed(training: Training, folder: Path) -> Path:
 
 
 def really(training: Training, target: Path, folder: Path) -> Real:
-    """Runs it under ``overnight run`` from start to end, and follows its estimates."""
+    """Runs it under ``overnight run`` from start to end, and notes when its log grew."""
     env = environment(training, folder)
     overnight = str(Path(sys.executable).with_name("overnight"))
     sets = [
@@ -144,14 +151,16 @@ def really(training: Training, target: Path, folder: Path) -> Real:
     if done.returncode:
         raise SystemExit(f"{training.name} did not start:\n{done.stdout}{done.stderr}")
     (run,) = (folder / "root" / "experiments" / "run").glob("*/*")
-    estimates: list[tuple[float, tuple[float, float] | None]] = []
+    looks: list[tuple[float, int]] = []
     while not any(each.get("_event") == "Exited" for each in _lines(run / "events.jsonl")):
         said = _json(run / "status.json")
-        if said and (not estimates or estimates[-1][0] != said["elapsed_s"]):
-            estimate = said.get("estimate") or {}
-            left = estimate.get("remaining_s")
-            estimates.append((said["elapsed_s"], (left[0], left[1]) if left else None))
+        if said and (not looks or looks[-1][0] != said["elapsed_s"]):
+            looks.append((said["elapsed_s"], said["log_bytes"]))
         time.sleep(_LOOK_EVERY_S)
+    paths = RunPaths(str(run))
+    launch = Launch.read(paths)
+    source = Path(launch.entry).read_text(encoding="utf-8")
+    set_to = (f"{key}={value}" for key, value in launch.overrides.items())
     end = _json(run / "exit.json") or {}
     events = _lines(run / "events.jsonl")
     samples = _lines(run / "system.jsonl")
@@ -159,7 +168,9 @@ def really(training: Training, target: Path, folder: Path) -> Real:
     return Real(
         duration_s=end["ran_s"],
         peak_ram_mib=max(sample["ram_mib"] for sample in samples),
-        estimates=tuple(estimates),
+        hints=(*hints_in(source), *launch.argv, *set_to),
+        looks=tuple(looks),
+        log=Path(paths.log).read_bytes().decode("utf-8", "surrogateescape"),
         cpu_percent=tuple(sample["cpu_percent"] for sample in samples),
         events=tuple(str(event.get("_event")) for event in events),
         cause=str(cause.get("kind", "")),

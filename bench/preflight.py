@@ -1,5 +1,8 @@
 """What ``overnight check`` says of a training, against what it then really takes.
 
+All its findings are shown. A training that really comes to its end must get no ✗: else this ends
+with 1.
+
 Each training is tried first, as ``overnight check`` does it, then really run, right afterwards. The
 ranges are said before the truth is known. Run it as ``python bench/preflight.py --data DIR``; a
 name or several behind it measure those alone. Without data it measures the demo notebook, which
@@ -41,7 +44,8 @@ def main() -> None:
     options = asked.parse_args()
     machine = measure.calm()
     numbers: dict[str, object] = {}
-    rows = []
+    rows: list[list[str]] = []
+    wrong = 0
     held = {"duration": 0, "RAM": 0}
     todo = chosen(trainings(options.data), options.names)
     for training in todo:
@@ -52,6 +56,9 @@ def main() -> None:
             trial = tried(training, target, Path(folder))
             middle = os.getloadavg()[0]
             real = really(training, target, Path(folder))
+        for finding in trial.findings:
+            print(f"  {finding.level}: {finding.title}: {finding.text}", file=sys.stderr)
+            wrong += finding.level == "bad"
         rows.append(_row(training, trial, real, held, load, middle))
         print("| " + " | ".join(rows[-1]) + " |", file=sys.stderr, flush=True)
         numbers[training.name] = {
@@ -71,7 +78,10 @@ def main() -> None:
     for what, num in held.items():
         enough = "Reached." if num >= _NEEDED * len(todo) else "Missed."
         print(f"\n{what}: {num} of {len(todo)} hold the truth (reach 5 of 6). {enough}")
+    print(f"\nFalse ✗: {wrong}.")
     measure.keep("preflight", machine, numbers)
+    if wrong:
+        sys.exit(1)
 
 
 def tried(training: Training, target: Path, folder: Path) -> TrialResult:

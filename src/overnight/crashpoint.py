@@ -29,6 +29,7 @@ POINTS = {
     "message.sent": "a message was sent and its answer read; nothing of that is on the disk",
     "message.noted": "a sent message is noted as told, and still lies in the outbox",
     "token.refreshed": "a service has given new tokens; the disk holds the old ones",
+    "token.written": "new tokens are whole on the disk, under another name; the old ones stand",
     "token.saved": "new tokens are on the disk; nothing was sent with them yet",
     "message.merged": "a digest was sent and is noted; its members lie in the outbox",
     "index.torn": "the first half of a line is in the user's index",

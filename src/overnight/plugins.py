@@ -53,12 +53,6 @@ def _load(point: EntryPoint) -> Any:
         raise UserError("plugin.broken", where=point.value, package=package, why=why) from error
 
 
-def words(group: str, rows: Mapping[str, str]) -> tuple[str, ...]:
-    """Every word of this kind: ours, then the plug-ins'."""
-    foreign = {point.name for point in _points(group)} - set(rows)
-    return (*rows, *sorted(foreign))
-
-
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that ``word`` was probably meant to be, or None."""
     found = get_close_matches(word.lower(), list(candidates), n=1, cutoff=0.7)

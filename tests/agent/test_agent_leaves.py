@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,6 +179,42 @@ def test_a_run_whose_disk_is_away_is_waited_for_and_a_removed_one_is_not(
     assert follow.all_asked() == []
 
 
+def test_a_disk_that_is_not_mounted_yet_costs_no_run_and_no_channel(
+    agent: Agent, paths: AgentPaths, clock: FakeClock, tmp_path: Path
+) -> None:
+    disk = tmp_path / "data"
+    run = a_run(disk)
+    keep.keep_channels(["phone"], {"OVERNIGHT_CHANNEL_PHONE": "json://h/"})
+    keep.keep_heartbeat({keep.HEARTBEAT: "https://hc.example/secret"})
+    assert follow.ask(run)
+    disk.rename(tmp_path / "unmounted")
+    disk.mkdir()  # the empty folder that it will be mounted on
+    for kept in (paths.kept_channel("phone"), paths.heartbeat):
+        os.utime(kept, (clock.time() - 3_600,) * 2)
+    agent.look_at_runs()
+    agent.forget_channels()
+    assert follow.is_asked(run)
+    assert Path(paths.kept_channel("phone")).exists()
+    assert Path(paths.heartbeat).exists()
+    disk.rmdir()
+    (tmp_path / "unmounted").rename(disk)
+    clock.advance(100)
+    agent.look_at_runs()
+    assert agent.runs[run.dir].channels == ("phone",)
+    # Away for a moment twice, with a day between: neither is a day.
+    for _ in range(2):
+        disk.rename(tmp_path / "unmounted")
+        agent.look_at_runs()
+        (tmp_path / "unmounted").rename(disk)
+        agent.look_at_runs()
+        clock.advance(90_000)
+    assert follow.is_asked(run)
+    follow.done(run)
+    agent.runs.clear()
+    agent.forget_channels()
+    assert not Path(paths.heartbeat).exists()
+
+
 def test_a_bug_in_one_run_leaves_the_others_alone(
     agent: Agent,
     paths: AgentPaths,
@@ -200,6 +239,21 @@ def test_a_bug_in_one_run_leaves_the_others_alone(
     assert follow.is_asked(first), "the next version of Overnight may tell it"
 
 
+def test_one_that_stays_and_finds_no_place_is_started_again(paths: AgentPaths) -> None:
+    number = claims.take(paths.claims, "agent")
+    claim = Path(paths.claims, f"agent.{number}")
+    said: dict[str, Any] = files.read_json(str(claim)) or {}
+    files.replace(str(claim), files.to_json({**said, "pidns": "pid:[1]"}))
+    source = str(Path(follow.__file__).parents[2])
+    begin = (
+        f"import sys; sys.path.insert(0, {source!r}); from overnight.agent import loop\n"
+        "loop._TAKES_OVER_WITHIN_S = 0.1; sys.exit(loop.main(sys.argv[1:]))"
+    )
+    for words, code in (["--stay"], 75), ([], 0):
+        done = subprocess.run([sys.executable, "-I", "-c", begin, *words], check=False, timeout=60)
+        assert done.returncode == code
+
+
 def test_an_agent_of_another_container_is_never_sent_a_signal(
     paths: AgentPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +267,10 @@ def test_an_agent_of_another_container_is_never_sent_a_signal(
 
     monkeypatch.setattr(os, "kill", forbidden)
     monkeypatch.setattr(summon, "start", forbidden)
-    os.utime(paths.claims)
     assert summon.alive() is not None
     summon.summon()
+    old = time.time() - 100
+    os.utime(claim, (old, old))
+    assert summon.alive() is None, "it has given no sign of life"
+    assert claims.take(paths.claims, "agent", stale_s=200) is None
+    assert claims.take(paths.claims, "agent", stale_s=60) is not None

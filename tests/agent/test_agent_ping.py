@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from overnight.agent.ping import Ping
+from overnight.ledger import files
+from overnight.ledger.paths import create_run
+from overnight.outbox import follow
+from overnight.outbox.folder import agent_paths
 
 
 class Watchman(ThreadingHTTPServer):
@@ -66,6 +72,37 @@ def test_it_is_asked_for_every_five_minutes_while_a_run_is_under_way(watchman: W
     assert ping._child is None
     ping.look(301.0, wanted=True)
     until(lambda: len(watchman.asked) == 2)
+    ping.stop()
+
+
+def test_no_network_is_no_bug_of_ours(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+        monkeypatch.setenv("OVERNIGHT_HEARTBEAT_URL", url)
+        ping = Ping()
+        ping.look(0.0, wanted=True)
+        child = ping._child
+        assert child is not None
+        assert child.wait(60) == 1
+    assert capfd.readouterr().err == ""
+    ping.stop()
+
+
+def test_a_run_brings_its_address_to_an_agent_that_is_older(
+    watchman: Watchman, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    run = create_run(str(tmp_path), "run", "job")
+    files.replace(run.notify_json, files.to_json({"channels": ["phone"]}))
+    follow.ask(run)
+    monkeypatch.delenv("OVERNIGHT_HEARTBEAT_URL")
+    assert Path(agent_paths().heartbeat).stat().st_mode & 0o777 == 0o600
+    ping = Ping()
+    ping.look(0.0, wanted=True)
+    until(lambda: watchman.asked == ["/secret-id"])
     ping.stop()
 
 

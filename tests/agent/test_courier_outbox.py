@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -124,6 +125,22 @@ def test_a_pile_reads_each_message_once(paths: AgentPaths, monkeypatch: pytest.M
     put(paths, message("new"))
     assert len(pile.look()) == 201
     assert len(reads) == 201
+
+
+def test_a_listing_that_failed_is_not_taken_for_an_empty_one(paths: AgentPaths) -> None:
+    put(paths, message("one"))
+    old = time.time() - 60
+    os.utime(paths.outbox, (old, old))  # nothing comes: the folder's time does not change again
+    pile = Pile(paths, lambda _: True)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            os.listdir(paths.outbox)  # noqa: PTH208 - it is what the pile does
+        assert pile.look() == []
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [each.key for each in pile.look()] == ["one"]
 
 
 def test_a_file_under_a_foreign_name_is_no_message(paths: AgentPaths) -> None:

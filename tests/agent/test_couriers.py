@@ -273,6 +273,37 @@ def test_a_broken_installation_is_not_tried_a_hundred_times(
     assert starts <= 2
 
 
+#: A courier that dies when it opens its channel: out of memory, a library that does not fit.
+_DIES_IN_OPEN = """
+import os, sys
+sys.path.insert(0, {source!r})
+import overnight.channels
+overnight.channels.open_channel = lambda *_: os.kill(os.getpid(), 9)
+from overnight.agent.courier import main
+sys.exit(main(sys.argv[-1]))
+"""
+
+
+def test_one_that_dies_each_time_is_started_less_and_less_often(
+    couriers: Couriers, paths: AgentPaths, sink: Sink, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    define(paths, sink, "phone")
+    say_on(paths, "phone", "hello")
+    script = tmp_path / "courier.py"
+    script.write_text(_DIES_IN_OPEN.format(source=str(Path(module.__file__).parents[2])))
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "{script}" "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    ahead_s = 0.0
+    for times in range(1, 5):
+        until(couriers, lambda: bool(couriers._children), ahead_s=ahead_s)
+        until(couriers, lambda: not couriers._children, ahead_s=ahead_s)
+        assert couriers._holds["phone"].times == times
+        ahead_s += 2.0**times
+
+
 def test_a_server_that_nobody_reaches(couriers: Couriers, paths: AgentPaths) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from overnight.alerts import judge
 from overnight.alerts.compose import Format, digest, render
 from overnight.alerts.pieces import EVENTS
 from overnight.messages import Language
@@ -61,17 +60,13 @@ def full(event: str, language: Language = "ko", sent_us: int = NOW_US, **facts: 
     return f"{text.title}\n{text.body}"
 
 
-def test_every_event_of_the_judge_can_be_told() -> None:
-    assert set(get_args(judge.Event)) == set(EVENTS)
-
-
 @pytest.mark.parametrize(
     ("event", "facts", "korean", "english"),
     [
         (
             "finished",
             {},
-            "[완료] digits · 6시간 12분 · macro_f1 0.9134 (최고 15/20 에폭) · gpu02",
+            "[완료] digits · 6시간 12분 · macro_f1 0.9134 (최고, 15/20 에폭) · gpu02",
             "[finished] digits · 6 h 12 min · macro_f1 0.9134 (best, epoch 15/20) · gpu02",
         ),
         (
@@ -182,7 +177,7 @@ def test_a_message_that_comes_late_says_when_it_happened_and_not_what_is_left() 
     late = short("heartbeat", sent_us=NOW_US + 9 * 3600 * 10**6)
     assert "남음" not in late
     assert "01:40쯤" in late
-    assert "어제 22:00 발생" in late
+    assert "어제 22:00 기준" in late
     assert "시각: 어제 22:00" in full("finished", sent_us=NOW_US + 9 * 3600 * 10**6)
 
 
@@ -240,13 +235,57 @@ def test_a_job_that_did_nothing_is_told_so() -> None:
     assert "빈 데이터 폴더" in full("finished", cause=cause)
 
 
+HOST_OOM = {"kind": "host_oom", "sentence": "host_oom", "evidence": "oom_kill +1", "fields": {}}
+UNKNOWN = {"kind": "unknown", "sentence": "unknown_own", "evidence": "", "fields": {}}
+
+
+def test_what_is_lost_tells_what_is_known_of_it() -> None:
+    bare = {"why": "unseen", "resume": "", "log": ""}
+    assert "out of memory (RAM)" in short("lost", "en", cause=HOST_OOM, **bare)
+    page = full("lost", "en", own=True, cause=HOST_OOM, **bare)
+    assert page.index("The process is gone") < page.index("Use less RAM")
+    assert "keeper" not in page
+    page = full("lost", "en", own=True, cause=UNKNOWN, **bare)
+    assert "First suspect memory" in page
+    assert "keeper" not in page
+    assert "keeper" in full("lost", "en", cause=UNKNOWN, **bare)
+    # Of a machine that was restarted nobody asks for the batch size.
+    page = full("lost", "en", own=True, cause=UNKNOWN, **{**bare, "why": "reboot"})
+    assert "machine was restarted" in page
+    assert "memory" not in page
+
+
+def test_the_latest_end_is_no_guess_and_a_clock_of_utc_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "at most 3 h 40 min left · done by tomorrow 01:40" in short(
+        "heartbeat", "en", at_most=True
+    )
+    assert "최대 3시간 40분 남음 · 늦어도 내일 01:40까지 완료" in short("heartbeat", at_most=True)
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    assert "done by 16:40 (UTC)" in short("heartbeat", "en", at_most=True)
+    assert "at 13:00 (UTC)" in short("finished", "en", sent_us=NOW_US + 3600 * 10**6)
+
+
+def test_the_last_moments_are_no_span() -> None:
+    assert "moments left" in short("heartbeat", "en", remaining_s=[1, 2])
+    assert "곧 끝남" in short("heartbeat", remaining_s=[1, 2])
+    assert "남음" not in short("heartbeat", remaining_s=[1, 2])
+
+
+def test_a_share_is_told_as_one() -> None:
+    facts = {"rule": "gpu_memory > 90%", "metric": "gpu_memory", "value": 0.934, "share": True}
+    assert "gpu_memory 93.4%" in short("threshold", "en", **facts)
+
+
 def test_a_refused_restart_gives_its_reason() -> None:
     assert "같은 실패가 되풀이되어" in full("crashed", cause=OOM, restart_refused="same_failure")
 
 
 def test_a_fold_has_its_own_best() -> None:
     said = short("finished", fold=2, epoch=50, epochs=60)
-    assert "macro_f1 0.9134 (최고 에폭 15)" in said
+    assert "macro_f1 0.9134 (최고, 에폭 15)" in said
 
 
 def test_a_wording_of_ones_own() -> None:
@@ -363,7 +402,7 @@ def test_a_digest_counts_and_tells_the_urgent_first() -> None:
     ]
     text = digest(messages, format="short", language="ko", sent_us=NOW_US)
     lines = text.body.split("\n")
-    assert lines[0] == "12개 알림: 실패 1 · 완료 3 · 조건 충족 8"
+    assert lines[0] == "알림 12개: 실패 1 · 완료 3 · 조건 충족 8"
     assert lines[1].startswith("[실패] digits · GPU 메모리 부족")
     assert lines[-1].startswith("그 밖에 ")
     assert len(text.body) <= 200
@@ -379,5 +418,5 @@ def test_five_hundred_alerts_are_one_page() -> None:
     messages = [("threshold", {**RUN, "rule": f"loss < {at}"}) for at in range(500)]
     text = digest(messages, format="full", language="ko", sent_us=NOW_US)
     assert len(text.title) + 1 + len(text.body) <= 4000
-    assert "500개 알림" in text.body
+    assert "알림 500개" in text.body
     assert "loss < 499" in text.body

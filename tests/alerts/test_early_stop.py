@@ -82,6 +82,7 @@ def test_it_is_known_without_any_count(line: str) -> None:
 
 
 NOT_SAID = {
+    "switched off": "Note: stopping early is off, all epochs are run",
     "a counter": "EarlyStopping counter: 3 out of 5",
     "patience so far": "    -> Patience 3/5",
     "a setting": "early stopping: patience=5",

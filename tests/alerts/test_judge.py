@@ -154,8 +154,9 @@ def test_what_is_switched_off_is_not_told() -> None:
     assert events(judge.event(exited(ledger, "failed", 1))) == ["crashed"]
 
 
-def test_a_jobs_own_words_are_always_told() -> None:
-    ledger, judge = Ledger(), Judge(Settings(events=frozenset()))
+def test_a_jobs_own_words_are_told_unless_they_are_switched_off() -> None:
+    ledger, judge = Ledger(), Judge(Settings(events=frozenset({"text"})))
+    assert not Judge(Settings(events=frozenset())).job(ledger.event("Notify", text="half way"))
     (one,) = judge.job(ledger.event("Notify", text="half way", title="hi", files=["a.png"]))
     assert (one.event, one.urgent) == ("text", False)
     assert one.facts == {"text": "half way", "title": "hi", "files": ["a.png"]}
@@ -185,13 +186,13 @@ def test_an_early_end_is_told_as_one() -> None:
 
 def test_a_trainer_that_says_nothing_ended_short_of_its_epochs() -> None:
     ledger, judge = Ledger(), Judge(Settings())
-    judge.status(status(600, (900, 1000), done=7, total=20), START)
+    judge.status(status(600, (900, 1000), done=7, total=20))
     assert events(judge.event(exited(ledger, "finished"))) == ["early_stopped"]
     judge = Judge(Settings())
-    judge.status(status(600, done=20, total=20), START)
+    judge.status(status(600, done=20, total=20))
     assert events(judge.event(exited(ledger, "finished"))) == ["finished"]
     judge = Judge(Settings())  # of a bar nobody knows what it spans
-    judge.status(status(600, done=7, total=20, source="bar", unit="step"), START)
+    judge.status(status(600, done=7, total=20, source="bar", unit="step"))
     assert events(judge.event(exited(ledger, "finished"))) == ["finished"]
 
 
@@ -254,6 +255,10 @@ def test_steps_that_sway_within_an_epoch_are_one_crossing() -> None:
         ("loss != 5", ["NaN", 5.0, 4.0], [2]),
         ("loss >= 100%", [0.5, 99.0, 100.0], [2]),
         ("loss >= 90%", [0.5, 0.9], [1]),
+        ("loss >= 90%", [0.97, 12.0, 60.0, 91.0], [3]),  # of a hundred, from less than one on
+        ("loss < 5%", [30.0, 4.0], [1]),
+        ("loss < 5%", [30.0, 0.8], [1]),
+        ("loss < 5%", [0.3, 0.04], [1]),
         ("loss > 1 for 3 epochs", [2, 2, 0, 2, 2, 2, 2], [5]),
         ("loss > 1 for 2 min", [2, 2, 0, 2, 2, 2], [5]),
         ("loss > 2x median", [1, 1, 1, 1.5, 3, 3], [4]),
@@ -382,6 +387,33 @@ def test_a_best_that_was_superseded_does_not_count() -> None:
     assert told == [6]
 
 
+@pytest.mark.parametrize(("first", "told"), [(3, 5), (1, 4)])
+def test_a_best_is_superseded_where_steps_are_logged_too(first: int, told: int) -> None:
+    ledger, judge = Ledger(), Judge(rules("no new best of val_f1 for 3 epochs"))
+
+    def epoch(n: int, attempt: int, f1: float) -> bool:
+        steps = [judge.metrics(ledger.step(10 * n + k, attempt, loss=1.0)) for k in range(3)]
+        return any((*steps, judge.metrics(ledger.epoch(n, attempt, val_f1=f1))))
+
+    assert not any(epoch(n, 0, 0.1 * n) for n in range(1, 15))
+    # From a checkpoint, whose epoch 2 was the best, or from the start: stuck either way.
+    assert [n for n in range(first, first + 9) if epoch(n, 1, 0.05)] == [told]
+
+
+def test_the_median_is_of_this_attempt_and_goes_on_after_a_restart() -> None:
+    judge = Judge(rules("loss > 2x median"))
+
+    def look(n: int, attempt: int, loss: float) -> list[Alert]:
+        return judge.status(
+            status(60 * n, done=n, total=100, attempt=attempt, metrics={"loss": loss})
+        )
+
+    for n in range(20):
+        assert not look(n, 0, 1.0)
+    told = [n for n in range(8) if look(n, 1, 9.0 if n == 5 else 1.0)]
+    assert told == [5]
+
+
 def test_late_rows_of_an_older_attempt_change_nothing() -> None:
     ledger, judge = Ledger(), Judge(rules("f1 > 0.9"))
     fed(judge, [ledger.epoch(0, 0, f1=0.1), ledger.epoch(0, 1, f1=0.1)])
@@ -444,6 +476,7 @@ def test_shares_and_sizes_of_the_machine() -> None:
     }  # fmt: skip
     told = judge.system(ledger.sample(**sample))
     assert [alert.facts["value"] for alert in told] == [0.95, 0.9, 5000.0, 3.0]
+    assert [alert.facts.get("share") for alert in told] == [True, True, None, None]
 
 
 def test_a_clock_that_is_set_holds_nothing_back_and_hurries_nothing() -> None:
@@ -462,39 +495,39 @@ def test_a_milestone_is_told_when_it_is_passed() -> None:
     judge = Judge(Settings(milestones=(0.25, 0.5, 0.75)))
     told = []
     for n in range(101):
-        told += judge.status(status(n * 60, done=n, total=100), START)
+        told += judge.status(status(n * 60, done=n, total=100))
     assert [alert.facts["percent"] for alert in told] == [25, 50, 75]
     assert [alert.key for alert in told] == ["milestone-25", "milestone-50", "milestone-75"]
-    judge.status(status(0, done=0, total=100, attempt=1), START)
-    assert judge.status(status(60, done=60, total=100, attempt=1), START) == []
-    assert judge.status(status(120, done=60, total=100, attempt=1), START) == []
+    judge.status(status(0, done=0, total=100, attempt=1))
+    assert judge.status(status(60, done=60, total=100, attempt=1)) == []
+    assert judge.status(status(120, done=60, total=100, attempt=1)) == []
 
 
 def test_a_bar_that_fills_and_begins_anew_is_no_milestone() -> None:
     judge = Judge(Settings(eta_moved=None))
     told = []
     for n in range(100):
-        told += judge.status(status(n, done=n % 2, total=2, fraction=n % 2), START)
+        told += judge.status(status(n, done=n % 2, total=2, fraction=n % 2))
     assert told == []
 
 
 def test_several_milestones_between_two_looks_are_one() -> None:
     judge = Judge(Settings(milestones=(0.25, 0.5, 0.75)))
-    judge.status(status(0, done=1, total=100), START)
-    told = judge.status(status(10, done=80, total=100), START)
-    told += judge.status(status(20, done=81, total=100), START)
+    judge.status(status(0, done=1, total=100))
+    told = judge.status(status(10, done=80, total=100))
+    told += judge.status(status(20, done=81, total=100))
     assert [alert.key for alert in told] == ["milestone-75"]
 
 
 def test_a_run_one_comes_into_late_tells_no_old_milestone() -> None:
     judge = Judge(Settings())
-    assert judge.status(status(10, done=80, total=100), START) == []
-    assert judge.status(status(20, done=81, total=100), START) == []
+    assert judge.status(status(10, done=80, total=100)) == []
+    assert judge.status(status(20, done=81, total=100)) == []
 
 
 def test_the_heartbeat_comes_in_its_slots() -> None:
     judge = Judge(Settings(heartbeat_s=3600))
-    told = [(s, a) for s in range(0, 4 * 3600, 60) for a in judge.status(status(s), START)]
+    told = [(s, a) for s in range(0, 4 * 3600, 60) for a in judge.status(status(s))]
     assert [(s, a.key) for s, a in told] == [
         (3600, "heartbeat-0-1"),
         (7200, "heartbeat-0-2"),
@@ -511,7 +544,7 @@ def test_nothing_is_due_after_the_end() -> None:
     judge.event(ledger.event("Started"))
     judge.event(exited(ledger, "finished"))
     assert judge.tick(7200) == []
-    assert judge.status(status(7200), START) == []
+    assert judge.status(status(7200)) == []
     judge.event(ledger.event("Started", 1))
     assert events(judge.tick(7200)) == ["heartbeat"]
 
@@ -525,7 +558,7 @@ def eta(
         now_s = 600 + 60.0 * n
         left = (max(0.0, low - now_s), max(0.0, high - now_s))
         known: dict[str, Any] = {"done": 10, "total": 100, **others}
-        told += [(now_s, a) for a in judge.status(status(now_s, left, **known), START)]
+        told += [(now_s, a) for a in judge.status(status(now_s, left, **known))]
     return told
 
 
@@ -594,7 +627,7 @@ def test_a_printed_number_counts_where_none_is_logged() -> None:
     told = []
     for n in range(10):
         printed = {"val f1": 0.8 + 0.02 * n, "loss": "NaN" if n > 7 else 0.3}
-        told += judge.status(status(n * 60, done=n, total=100, metrics=printed), START)
+        told += judge.status(status(n * 60, done=n, total=100, metrics=printed))
     assert [(a.facts["rule"], a.facts["metric"]) for a in told] == [
         ("val_f1 > 0.9", "val f1"),
         ("loss is nan", "loss"),
@@ -604,7 +637,7 @@ def test_a_printed_number_counts_where_none_is_logged() -> None:
 def test_what_is_logged_counts_first() -> None:
     ledger, judge = Ledger(), Judge(rules("val_f1 > 0.9"))
     judge.metrics(ledger.epoch(0, macro_f1=0.5))
-    assert judge.status(status(60, done=1, total=9, metrics={"val_f1": 0.99}), START) == []
+    assert judge.status(status(60, done=1, total=9, metrics={"val_f1": 0.99})) == []
 
 
 def test_no_new_best_of_a_printed_number() -> None:
@@ -613,27 +646,79 @@ def test_no_new_best_of_a_printed_number() -> None:
     for n in range(10):
         for part in range(3):
             now = status(n * 60 + part * 20, done=n, total=100, metrics={"val_acc": min(n, 4)})
-            told += [n for _ in judge.status(now, START)]
+            told += [n for _ in judge.status(now)]
     assert told == [7]
+
+
+def test_a_printed_number_far_from_its_median() -> None:
+    values = [1.0, 1.1, 0.9, 1.0, 5.0, 1.0]
+    judge = Judge(rules("loss > 2x median"))  # no epochs, and each is looked at thrice
+    told = [
+        n
+        for n, value in enumerate(values)
+        for part in range(3)
+        for _ in judge.status(status(60 * n + 10 * part, metrics={"loss": value}))
+    ]
+    assert told == [4]
+    judge = Judge(rules("loss > 2x median"))
+    for part in range(9):  # the first epoch is one value, not nine
+        now = status(10 * part, done=0, total=9, metrics={"loss": 1.0})
+        assert not judge.status(now)
+    assert not judge.status(status(100, done=1, total=9, metrics={"loss": 5.0}))
+
+
+def test_a_printed_number_counts_the_steps_of_the_run() -> None:
+    judge = Judge(rules("loss > 1 for 500 steps"))
+    told = [
+        n
+        for n in range(0, 2000, 100)
+        if judge.status(status(n, done=n, total=5000, unit="step", metrics={"loss": 2.0}))
+    ]
+    assert told == [500]
+
+
+def test_a_main_number_that_is_printed_keeps_its_best_through_the_agents_end() -> None:
+    settings = rules("no new best for 3 epochs")
+    values = [0.1, 0.5, 0.4, 0.4, 0.4, 0.6, 0.3, 0.3, 0.3]
+    looks = [
+        status(60 * n, done=n, total=100, metrics={"val_acc": v}) for n, v in enumerate(values)
+    ]
+    whole = [alert for judge in [Judge(settings)] for look in looks for alert in judge.status(look)]
+    assert len({alert.key for alert in whole}) == len(whole) == 2
+    for cut in range(1, len(looks)):
+        first, second = Judge(settings), Judge(settings)
+        told = [alert for look in looks[:cut] for alert in first.status(look)]
+        second.restore(json.loads(json.dumps(first.snapshot())))
+        assert told + [alert for look in looks[cut:] for alert in second.status(look)] == whole
+
+
+def test_another_main_number_that_is_printed_is_told_for_itself() -> None:
+    judge = Judge(rules("no new best for 2 epochs"))
+    told = []
+    for n in range(12):
+        printed = {"loss": 1.0} if n < 5 else {"loss": 1.0, "val_acc": 0.5}
+        told += judge.status(status(60 * n, done=n, total=100, metrics=printed))
+    assert [alert.facts["metric"] for alert in told] == ["loss", "val_acc"]
+    assert len({alert.key for alert in told}) == 2
 
 
 def test_an_epoch_that_never_ends_is_told_before_it_ends() -> None:
     judge = Judge(rules("epoch_time > 2x median"))
     for n in range(0, 601, 10):
-        assert judge.status(status(n, done=n // 100, total=100), START) == []
+        assert judge.status(status(n, done=n // 100, total=100)) == []
     told = []
     for n in range(610, 1500, 10):
-        told += [n for _ in judge.status(status(n, done=6, total=100), START)]
+        told += [n for _ in judge.status(status(n, done=6, total=100))]
     assert told == [810]
     # A machine that slept is no long epoch; nor is what follows the last one.
     judge = Judge(rules("epoch_time > 2x median"))
     for n in range(0, 601, 10):
-        judge.status(status(n, done=n // 100, total=6), START)
-    assert not any(judge.status(status(n, done=6, total=6), START) for n in range(610, 3000, 10))
+        judge.status(status(n, done=n // 100, total=6))
+    assert not any(judge.status(status(n, done=6, total=6)) for n in range(610, 3000, 10))
     judge = Judge(rules("epoch_time > 2x median"))
     for n in range(0, 601, 10):
-        judge.status(status(n, done=n // 100, total=100), START)
-    assert judge.status(status(9000, done=6, total=100), START) == []
+        judge.status(status(n, done=n // 100, total=100))
+    assert judge.status(status(9000, done=6, total=100)) == []
 
 
 def test_a_long_epoch_is_told_once_before_and_after_its_end() -> None:
@@ -641,9 +726,9 @@ def test_a_long_epoch_is_told_once_before_and_after_its_end() -> None:
     told = []
     for n in range(5):
         told += judge.metrics(ledger.epoch(n, after_s=100, loss=1))
-        told += judge.status(status(100.0 * n, done=n, total=50), START)
+        told += judge.status(status(100.0 * n, done=n, total=50))
     for s in range(400, 700, 10):
-        told += judge.status(status(float(s), done=4, total=50), START)
+        told += judge.status(status(float(s), done=4, total=50))
     early = [alert.key for alert in told]
     assert len(early) == 1
     assert judge.metrics(ledger.epoch(5, after_s=300, loss=1)) == []
@@ -702,14 +787,14 @@ def test_a_restored_judge_tells_nothing_anew() -> None:
         for n in range(80)
     ]
     judge = Judge(settings)
-    whole = [alert for look in looks for alert in judge.status(look, START)]
+    whole = [alert for look in looks for alert in judge.status(look)]
     assert {"heartbeat", "milestone", "threshold"} <= set(events(whole))
     for cut in (1, 30, 55, 62, 79):
         first = Judge(settings)
-        told = [alert for look in looks[:cut] for alert in first.status(look, START)]
+        told = [alert for look in looks[:cut] for alert in first.status(look)]
         second = Judge(settings)
         second.restore(json.loads(json.dumps(first.snapshot())))
-        told += [alert for look in looks[cut:] for alert in second.status(look, START)]
+        told += [alert for look in looks[cut:] for alert in second.status(look)]
         assert told == whole
 
 
@@ -762,7 +847,7 @@ def test_any_record_is_judged(feeds: list[tuple[str, dict[str, Any]]]) -> None:
         if name == "restore":
             judge.restore({**judge.snapshot(), **record})
         elif name == "status":
-            judge.status(record, START)
+            judge.status(record)
         else:
             told = getattr(judge, name)(record)
             assert all(isinstance(alert.key, str) and alert.event for alert in told)

@@ -43,21 +43,25 @@ def test_the_page_names_the_same_numbers() -> None:
         assert (unit if unit in ("s", "MiB") else "") == metric.unit, metric.name
 
 
-def test_the_page_names_the_same_spellings() -> None:
-    told = {code(cells[0])[0]: tuple(code(cells[1])) for cells in table("Other spellings")}
-    assert told == {metric.name: metric.aliases for metric in names.METRICS if metric.aliases}
-
-
 def test_the_page_names_the_same_numbers_of_the_machine() -> None:
     told = {code(cells[0])[0]: code(cells[1])[0] for cells in table("In rules")}
     assert told == {value.name: value.field.replace("*", "<n>") for value in names.SYSTEM_VALUES}
 
 
-def test_every_alias_leads_to_its_name() -> None:
+def test_every_spelling_of_the_page_leads_to_its_name() -> None:
+    spellings = {code(cells[0])[0]: code(cells[1]) for cells in table("Other spellings")}
+    assert spellings.keys() <= {metric.name for metric in names.METRICS}
     for metric in names.METRICS:
-        for name in (metric.name, *metric.aliases):
+        for name in (metric.name, *spellings.get(metric.name, ())):
             assert names.canonical(name) == metric.name
             assert names.better(name) == metric.better
+
+
+def test_a_number_beside_the_validations_own_is_the_trainings() -> None:
+    keras = ["loss", "accuracy", "val_loss", "val_accuracy"]
+    assert names.canonical("accuracy", keras) == "train_accuracy"
+    assert names.canonical("val_accuracy", keras) == "accuracy"
+    assert names.canonical("accuracy", ["loss", "accuracy"]) == "accuracy"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,10 @@ def test_which_way_is_better(name: str, better: str | None) -> None:
         ("val_f1", ["val_f1", "macro_f1"], "val_f1"),  # the exact spelling wins
         ("Val_F1", ["macro_f1", "val_f1"], "val_f1"),
         ("val_acc", ["accuracy", "val_accuracy"], "val_accuracy"),  # Keras: `accuracy` is training
-        ("acc", ["accuracy", "val_accuracy"], "accuracy"),
+        ("acc", ["accuracy", "val_accuracy"], "val_accuracy"),
+        ("accuracy", ["acc", "val_acc"], "val_acc"),
+        ("accuracy", ["accuracy", "val_accuracy"], "accuracy"),  # as it is written
+        ("train_acc", ["accuracy", "val_accuracy"], "accuracy"),
         ("val_acc", ["accuracy"], "accuracy"),
         ("loss", ["val_loss", "train_loss_step", "train_loss_epoch"], "train_loss_epoch"),
         ("loss", ["val_loss"], None),
@@ -122,6 +129,9 @@ def test_a_name_finds_the_number_that_is_meant(
         (["loss", "val_loss", "val_acc", "val_f1"], "val_f1"),
         (["loss", "val_loss", "val_acc"], "val_acc"),
         (["loss", "val_loss", "val_iou"], "val_iou"),
+        (["loss", "accuracy", "val_loss", "val_accuracy"], "val_accuracy"),
+        (["iou", "val_iou"], "val_iou"),
+        (["accuracy", "train_accuracy", "loss"], "accuracy"),
         (["loss", "train_acc", "eval_loss"], "eval_loss"),
         (["loss", "lr"], "loss"),
         (["lr", "grad_norm"], None),

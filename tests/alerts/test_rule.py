@@ -113,6 +113,7 @@ WRONG = {
     "no new": "rule.no_new_expected",
     "no new record for 5 epochs": "rule.no_new_expected",
     "no new best": "rule.no_new_hold",
+    "no new lowest of gpu_temp for 10 min": "rule.no_new_system",
     "no new highest for 5 epochs": "rule.no_new_of",
     "no new best of my_number for 5 epochs": "rule.no_direction",
     "loss > 5 for 10": "rule.hold_unit",

@@ -54,11 +54,11 @@ def test_a_duration_has_its_two_largest_units(seconds: float, english: str, kore
 @pytest.mark.parametrize(
     ("low", "high", "at_most", "english", "korean"),
     [
-        (1, 3, False, "moments", "잠시"),
+        (1, 3, False, "moments", "곧 끝남"),
         (31, 33, False, "about 30–35 s", "약 30–35초"),
         (180, 230, False, "about 3–4 min", "약 3–4분"),
         (11400, 13200, False, "about 3 h 10 min – 3 h 40 min", "약 3시간 10분 – 3시간 40분"),
-        (0, 7200, True, "at most 2 h", "길어도 2시간"),
+        (0, 7200, True, "at most 2 h", "최대 2시간"),
         (230, 180, False, "about 3–4 min", "약 3–4분"),
     ],
 )

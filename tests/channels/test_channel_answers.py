@@ -149,25 +149,6 @@ def test_a_full_month_of_line_is_waited_for(net: Internet) -> None:
     assert (there.tm_mday, there.tm_hour) == (1, 0), "midnight of the first, in Japan"
 
 
-@pytest.mark.parametrize(
-    ("now", "expected"),
-    [
-        ("2026-11-20T00:00:00", "2026-11-30T15:00:00"),
-        ("2026-12-31T14:59:59", "2026-12-31T15:00:00"),
-        ("2026-12-31T15:00:00", "2027-01-31T15:00:00"),
-        ("2028-02-10T00:00:00", "2028-02-29T15:00:00"),
-    ],
-)
-def test_a_month_begins_in_japan(now: str, expected: str) -> None:
-    from datetime import datetime
-
-    at = datetime.fromisoformat(now + "+00:00").timestamp()
-    assert (
-        at + answers.until_next_month_s(at)
-        == datetime.fromisoformat(expected + "+00:00").timestamp()
-    )
-
-
 def test_a_line_message_whose_answer_was_lost_is_not_doubled(net: Internet) -> None:
     taken: dict[str, str] = {}
 
@@ -194,6 +175,15 @@ def test_of_several_receivers_one_that_refuses_decides(net: Internet) -> None:
     net.serve("api.line.me", line)
     refusal = raised(open_channel("phone", "line://" + "Ab1%2B%2F" * 34 + "c%3D/Ugood1/Ubad1"))
     assert isinstance(refusal, Refused)
+
+
+def test_a_receiver_that_was_told_before_does_not_stand_for_the_others(net: Internet) -> None:
+    def line(request: Request) -> Answer:
+        return Answer(409) if request.json["to"] == "Utold1" else Answer(500)
+
+    net.serve("api.line.me", line)
+    channel = open_channel("phone", "line://" + "Ab1%2B%2F" * 34 + "c%3D/Utold1/Uother1")
+    assert isinstance(raised(channel, key="run-1 finished"), Retry)
 
 
 @pytest.mark.parametrize(

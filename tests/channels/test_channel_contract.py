@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import logging
 import os
 import pty
 import re
@@ -16,6 +17,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from overnight.alerts.compose import render
 from overnight.channels import open_channel
 from overnight.testing.channel_contract import Case, check
 from overnight.testing.foreign import Answer, Internet, Request
@@ -225,6 +227,46 @@ def test_console(tmp_path: Path) -> None:
         os.close(terminal)
 
 
+#: With what Discord reads as marks in every line.
+EVIDENCE = "\n".join(
+    f"RuntimeError: layer_{n}.attention_{n}.weight_{n}: copying a param with shape "
+    f"torch.Size([768, {n}]) {'x' * (7 * n % 31)} from checkpoint_{n}, [512, {n}] in current_model"
+    for n in range(1, 30)
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "host", "url"),
+    [
+        (Discord, "discord.com", DISCORD),
+        (Teams, "prod-5.koreacentral.logic.azure.com", TEAMS),
+        (Ntfy, "ntfy.sh", NTFY),
+    ],
+)
+def test_a_command_arrives_whole(net: Internet, kind: type[Service], host: str, url: str) -> None:
+    """A message written for a channel's limits is not cut again on its way."""
+    service, channel = kind(net, host), open_channel("phone", url)
+    command = "overnight resume digits_20260304_1548"
+    for num_chars in range(0, 2600, 65):
+        facts = {
+            "name": "digits 손실_비교 " + "가" * (num_chars % 29), "resume": command,
+            "run": "digits_20260304_1548", "host": "gpu02", "epoch": 3, "epochs": 20,
+            "duration_s": 22320.0,
+            "log": "/home/mina_kim/logs/" + "run_20260304-1548_" * 12 + ".log",
+            "cause": {
+                "kind": "error", "sentence": "error", "fields": {},
+                "evidence": EVIDENCE[-num_chars:],
+            },
+        }  # fmt: skip
+        text = render(
+            "crashed", facts, format="full", language="ko", max_chars=channel.limits.num_chars
+        )
+        assert command in text.body
+        channel.send(text.body, title=text.title)
+        assert command in service.texts[-1], f"{len(text.title)} + {len(text.body)} characters"
+        assert "…" not in service.texts[-1][-20:]
+
+
 def test_a_channel_that_breaks_its_promises_is_told(tmp_path: Path) -> None:
     class Leaky:
         name, service = "phone", "leaky"
@@ -240,8 +282,21 @@ def test_a_channel_that_breaks_its_promises_is_told(tmp_path: Path) -> None:
         def send(self, text: str, **more: Any) -> str | None:
             return None
 
+    class Chatty(Leaky):
+        def __repr__(self) -> str:
+            return "Chatty()"
+
+        def send(self, text: str, **more: Any) -> str | None:
+            try:
+                raise ValueError("token1234")
+            except ValueError:
+                logging.getLogger("chatty").exception("it failed")
+            return None
+
     with pytest.raises(AssertionError, match="holds a secret"):
         check(Case(open=Leaky, secrets=("token1234",)), tmp_path)
+    with pytest.raises(AssertionError, match="log of chatty holds a secret"):
+        check(Case(open=Chatty, secrets=("token1234",)), tmp_path)
     with pytest.raises(AssertionError, match="one send is one message"):
         check(Case(open=Leaky, secrets=(), received=list), tmp_path)
     with pytest.raises(AssertionError, match="Retry"):

@@ -25,6 +25,9 @@ from overnight.channels.fit import cut, folded, length, line, plain
         ("a👨\u200d👩\u200d👧bcdef", 5, "a…"),
         ("e\u0301e\u0301e\u0301", 4, "e\u0301…"),
         (unicodedata.normalize("NFD", "각각각"), 5, unicodedata.normalize("NFD", "각") + "…"),
+        # So is a flag.
+        ("ab🇰🇷cd", 6, "ab…"),
+        ("ab🇰🇷cd", 7, "ab🇰🇷…"),
         ("blank here", 7, "blank…"),
         ("x", 0, ""),
         ("anything", None, "anything"),

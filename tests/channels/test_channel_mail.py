@@ -235,6 +235,32 @@ def test_what_a_server_says_decides(
     channel.send("once more")
 
 
+@pytest.mark.parametrize("said", ["552 5.3.4 too large", "554 5.7.1 attachments are not taken"])
+def test_a_mail_refused_for_its_files_goes_without_them(
+    office: Office, tmp_path: Path, said: str
+) -> None:
+    picture = tmp_path / "curve.png"
+    picture.write_bytes(PNG)
+    office.postman.refuse_data = said
+    open_channel("mail", naver(office.ssl, "ssl")).send("끝", files=[picture])
+    (came,) = office.postman.mails
+    assert body_of(came[1]) == "끝"
+    assert not list(came[1].iter_attachments())
+
+
+def test_what_is_not_about_the_files_is_asked_once(office: Office, tmp_path: Path) -> None:
+    picture = tmp_path / "curve.png"
+    picture.write_bytes(PNG)
+    office.postman.refuse_login = "535 no"
+    channel = open_channel("mail", naver(office.ssl, "ssl"))
+    with pytest.raises(Refused):
+        channel.send("끝")
+    asked = len(office.postman.logins)
+    with pytest.raises(Refused):
+        channel.send("끝", files=[picture])
+    assert len(office.postman.logins) == 2 * asked
+
+
 def test_naver_is_told_what_to_switch_on(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OVERNIGHT_LANG", "ko")
     office.postman.refuse_login = "535 no"
@@ -290,6 +316,26 @@ def test_the_wrong_door(office: Office) -> None:
     assert error.key == "channel.mail_no_starttls"
 
 
+@pytest.mark.parametrize("offers", [b"250 localhost\r\n", b"250-localhost\r\n250 AUTH NTLM\r\n"])
+def test_a_server_that_takes_no_login_is_said_to_take_none(offers: bytes) -> None:
+    with socket.create_server(("localhost", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection, connection.makefile("rwb", buffering=0) as talk:
+                talk.write(b"220 hello\r\n")
+                for command in talk:
+                    talk.write(offers if command.startswith(b"ehlo") else b"235 go on\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        error = raised(open_channel("mail", naver(server.getsockname()[1], "insecure")))
+        thread.join()
+    assert isinstance(error, Refused)
+    assert error.key == "channel.mail_no_login"
+    assert "localhost" in error.what
+
+
 def test_a_certificate_that_is_not_trusted(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
     for port, mode in ((office.ssl, "ssl"), (office.starttls, "starttls")):
@@ -311,6 +357,12 @@ def test_a_certificate_that_is_not_trusted(office: Office, monkeypatch: pytest.M
         ("mailtos://me:pw@nate.com", ("smtp.mail.nate.com", 465, "ssl")),
         ("mailtos://me:pw@naver.com:587?mode=starttls", ("smtp.naver.com", 587, "starttls")),
         ("mailtos://me:pw@gmail.com", ("smtp.gmail.com", 587, "starttls")),
+        # The path names receivers: whose provider they have is nobody's business here.
+        (
+            "mailtos://me:pw@company.co.kr/you@naver.com?mode=ssl",
+            ("company.co.kr", 465, "ssl"),
+        ),
+        ("mailtos://me:pw@naver.com/you@gmail.com", ("smtp.naver.com", 465, "ssl")),
         (
             "mailtos://me:pw@example.com?smtp=mx.example.com&mode=ssl",
             ("mx.example.com", 465, "ssl"),

@@ -118,6 +118,8 @@ BAD: list[tuple[str, dict[str, str], str]] = [
         "channel.teams_connector_ended",
     ),
     ("teams", {"hook": "https://prod-5.logic.azure.com/workflows/6"}, "channel.teams_hook_form"),
+    ("teams", {"hook": "https://[x"}, "channel.teams_hook_form"),
+    ("ntfy", {"topic": "t", "server": "https://[x"}, "channel.ntfy_server_form"),
     ("ntfy", {"topic": "my own topic"}, "channel.ntfy_topic_form"),
     ("ntfy", {"topic": "t", "server": "ftp://x"}, "channel.ntfy_server_form"),
     ("apprise", {"url": "no url"}, "channel.url_form"),
@@ -166,6 +168,9 @@ def test_a_service_may_be_misspelt() -> None:
         find("\x1b[31m")
     assert "kakao" in error.value.fix
     assert find(" Slack ").word == "slack"
+    with pytest.raises(UserError) as error:
+        find("0123456789abcdef" * 2)
+    assert "0123" not in error.value.where + error.value.what + error.value.fix
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])

@@ -138,6 +138,13 @@ def test_login_send_expiry_rotation_kill_send(tmp_path: Path) -> None:
         assert "days: 59.9" in story.login()
         assert story.send("다시 로그인했습니다") == ""
 
+        clock.advance(45 * DAY_S)
+        # The refresh that rotates once more, saved and not yet in the old tokens' place.
+        story.die_sending("잃음", armed("token.written"), -signal.SIGKILL)
+        assert kakao.num_rotations == 3
+        assert story.send("구했습니다") == ""
+        assert kakao.num_rotations == 3
+
         assert story.texts == [
             "로그인했습니다",
             "한밤중",
@@ -147,4 +154,5 @@ def test_login_send_expiry_rotation_kill_send(tmp_path: Path) -> None:
             "마지막 달이 되기 전",
             "그래도 갑니다",
             "다시 로그인했습니다",
+            "구했습니다",
         ]

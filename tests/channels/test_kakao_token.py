@@ -246,6 +246,33 @@ def test_a_kill_after_the_save_of_a_rotation_costs_nothing(
     assert state("phone").needs_login is False
 
 
+def test_a_kill_between_the_writing_of_a_rotation_and_its_name_costs_nothing(
+    kakao: foreign_kakao.Kakao, clock: FakeClock
+) -> None:
+    to_rotation(clock)
+    before = token()
+    assert end(begin(clock, env=armed("token.written")))[0] == -signal.SIGKILL
+    assert kakao.num_rotations == 1
+    assert token() == before
+    clock.advance(7 * HOUR_S)
+    assert end(begin(clock)) == (0, "sent\n", "")
+    assert (state("phone").needs_login, kakao.num_rotations) == (False, 1)
+    assert token().refresh != before.refresh
+    assert [p.name for p in path("phone").parent.iterdir() if p.is_file()] == ["phone.json"]
+
+
+def test_tokens_that_are_forgotten_do_not_come_back(
+    kakao: foreign_kakao.Kakao, clock: FakeClock
+) -> None:
+    to_rotation(clock)
+    assert end(begin(clock, env=armed("token.written")))[0] == -signal.SIGKILL
+    assert forget("phone")
+    with pytest.raises(Refused) as refused:
+        send()
+    assert refused.value.key == "kakao.no_token"
+    assert not [p.name for p in path("phone").parent.iterdir() if p.is_file()]
+
+
 def test_a_kill_before_the_save_of_a_rotation_leaves_hours_to_say_so(
     kakao: foreign_kakao.Kakao, clock: FakeClock
 ) -> None:

@@ -60,12 +60,6 @@ def test_ours_win_over_a_plug_in_of_the_same_word(installed: Path) -> None:
     assert type(open_channel("mail", "mailto://me:pw@naver.com")).__name__ == "Mail"
 
 
-def test_the_words_are_ours_and_then_theirs(installed: Path) -> None:
-    words = plugins.words(GROUP, {"mailto": "x:y"})
-    assert words[0] == "mailto"
-    assert set(words[1:]) >= {"pigeon", "broken", "absent"}
-
-
 @pytest.mark.parametrize("word", ["broken", "absent"])
 def test_a_broken_plug_in_is_named(installed: Path, word: str) -> None:
     with pytest.raises(UserError) as error:

@@ -84,10 +84,11 @@ class Shell:
         self.until(lambda: any(e.run.dir == run.dir and e.ended for e in index.entries()))
 
     def terminal(
-        self, *words: str, rows: int = 24, columns: int = 100, lang: str = "en"
-    ) -> Terminal:
+        self, *words: str, rows: int = 24, columns: int = 100, lang: str = "en",
+        term: str = "xterm-256color",
+    ) -> Terminal:  # fmt: skip
         """``overnight …`` on a terminal."""
-        opened = Terminal(self, words, rows, columns, lang)
+        opened = Terminal(self, words, rows, columns, lang, term)
         self.terminals.append(opened)
         return opened
 
@@ -96,7 +97,7 @@ class Terminal:
     """A command on a pseudo-terminal: what it shows, and a keyboard."""
 
     def __init__(
-        self, shell: Shell, words: Sequence[str], rows: int, columns: int, lang: str
+        self, shell: Shell, words: Sequence[str], rows: int, columns: int, lang: str, term: str
     ) -> None:
         import fcntl
         import pty
@@ -106,7 +107,7 @@ class Terminal:
         self.shown = ""
         self._fd, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        env = {**shell.env, "OVERNIGHT_LANG": lang, "TERM": "xterm-256color"}
+        env = {**shell.env, "OVERNIGHT_LANG": lang, "TERM": term}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "overnight", *words],
             cwd=shell.root, env=env, stdin=theirs, stdout=theirs, stderr=theirs,

@@ -105,6 +105,13 @@ def test_lines_fit_a_narrow_terminal(shell: Any) -> None:
         ("notify", "add", "https://hooks.slack.com/services/T01234/B01234/abcdefghijkl"),
         ("notify", "add", "phone", BOT),
         ("notify", "add", "me@example.com", "mail"),
+        ("notify", "add", "phone", "line", "line://Ab1Ab1Ab1Ab1Ab1Ab1/U0123456789abcdef"),
+        ("notify", "add", "mail", "naver", "myAppPassw0rd"),
+        ("notify", "add", "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"),
+        ("notify", "add", "phone", "0123456789abcdef0123456789abcdef"),
+        ("notify", "remove", "phone", "myAppPassw0rd"),
+        ("notify", "heartbeat", "https://hc-ping.example/0f3c-secret"),
+        ("notify", "https://hc-ping.example/0f3c-secret"),
     ],
 )
 @pytest.mark.parametrize("lang", ["en", "ko"])
@@ -114,9 +121,47 @@ def test_an_address_on_the_command_line_is_refused_with_the_reason(
     done = shell(*words, code=2, lang=lang)
     assert ("history" if lang == "en" else "셸 기록") in done.stderr
     assert len(done.stderr.splitlines()) == 3
-    for word in words[2:]:
-        assert word not in done.stderr or word in ("phone", "mail")
+    for word in words[1:]:
+        assert word not in done.stderr or len(word) <= len("heartbeat")
     assert store.load() == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "fix"),
+    [
+        (("add",), "is missing", "overnight notify add --help"),
+        (("ad", "phone"), "no verb 'ad'", "add"),
+        (("send", "hello", "world"), "extra argument", "overnight notify send --help"),
+    ],
+)
+def test_a_slip_is_answered_for_the_verb_it_was_made_in(
+    shell: Any, words: tuple[str, ...], what: str, fix: str
+) -> None:
+    done = shell("notify", *words, code=2)
+    assert what in done.stderr
+    assert fix in done.stderr.splitlines()[-1]
+
+
+def test_on_a_plain_terminal_a_secret_is_not_shown_either(shell: Any) -> None:
+    """Emacs and the like have a terminal that cannot move its cursor."""
+    terminal = shell.terminal("notify", "add", "team", "slack", term="dumb")
+    shown = answers(terminal, ("bot's token (not shown): ", BOT), ("(for a bot): ", "C012345"))
+    assert terminal.code == 0, shown
+    assert BOT not in shown
+
+
+def test_whoever_sets_a_channel_up_anew_keeps_its_format(shell: Any) -> None:
+    store.add("mail", "mailtos://old:0000@naver.com", "short")
+    for words in (("login", "naver", "--name", "mail"), ("add", "mail", "naver")):
+        terminal = shell.terminal("notify", *words)
+        answers(terminal, ("Naver id: ", "minsu"), ("(not shown): ", PASSWORD), ("yourself): ", ""))
+        assert terminal.code == 0, terminal.shown
+        assert store.load()["mail"].url.startswith("mailtos://minsu:")
+        assert store.load()["mail"].format == "short"
+    # Another service under the same name is another thing.
+    terminal = shell.terminal("notify", "add", "mail", "slack")
+    answers(terminal, ("bot's token (not shown): ", BOT), ("(for a bot): ", "C012345"))
+    assert store.load()["mail"].format is None
 
 
 def test_a_file_or_a_pipe_brings_a_url(shell: Any) -> None:
@@ -155,6 +200,11 @@ def test_what_is_removed_is_gone_with_its_tokens(shell: Any) -> None:
     assert kakao_store.load("phone") is None
     done = shell("notify", "remove", "phone", code=2)
     assert len(done.stderr.splitlines()) == 3
+    # What a variable defines cannot be removed, and is not half removed.
+    kakao_token.save_login("phone", lambda: {"access_token": "a", "refresh_token": "r"})
+    variable = {"OVERNIGHT_CHANNEL_PHONE": "kakao://0123456789abcdef0123456789abcdef"}
+    shell("notify", "remove", "phone", code=2, env=variable)
+    assert kakao_store.load("phone") is not None
     of_env = {"OVERNIGHT_CHANNEL_MY_PHONE": "json://127.0.0.1:9/"}
     for lang in ("en", "ko"):
         done = shell("notify", "remove", "my-phone", code=2, lang=lang, env=of_env)

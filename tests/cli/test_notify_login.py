@@ -19,7 +19,7 @@ from overnight.testing.foreign_kakao import REST_KEY, Kakao
 
 ADDRESS = re.compile(r"https://kauth\.kakao\.com/oauth/authorize\S+(?=\r\n)")
 KEY_QUESTION = {"en": "REST API key (not shown): ", "ko": "REST API 키 (보이지 않음): "}
-SECRET_QUESTION = {"en": "switched off) (not shown): ", "ko": "비워 두십시오) (보이지 않음): "}
+SECRET_QUESTION = {"en": "switched it off) (not shown): ", "ko": "비워 두십시오) (보이지 않음): "}
 #: What each page ends with.
 LOGGED_IN = {"en": "is logged in", "ko": "채널에 로그인했습니다"}
 
@@ -91,6 +91,7 @@ def test_a_browser_on_this_machine(
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_a_browser_elsewhere(shell: Any, net: Internet, kakao: Kakao, lang: str) -> None:
     shell.env["SSH_CONNECTION"] = "10.0.0.1 1 10.0.0.2 22"
+    shell.env["DISPLAY"] = "localhost:10.0"  # forwarded: what it shows is no browser of theirs
     terminal = shell.terminal(
         "notify", "add", "phone", "kakao", "--format", "full", lang=lang, columns=400
     )
@@ -123,11 +124,46 @@ def test_a_wrong_key_can_be_replaced_and_a_login_keeps_what_was_set_up(
     store.add("phone", f"kakao://{REST_KEY}", "full")
     terminal = shell.terminal("notify", "login", "kakao", "--name", "Phone", columns=400)
     back = agree(terminal, net)
-    assert "REST API" not in terminal.shown
+    assert KEY_QUESTION["en"] not in terminal.shown
     terminal.read_until("Paste the address here")
     terminal.type(back + "\n")
     assert terminal.end() == 0, terminal.shown
     assert store.load()["phone"].format == "full"
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_whoever_has_no_browser_here_is_told_what_to_type(
+    shell: Any, net: Internet, kakao: Kakao, port: int, lang: str
+) -> None:
+    store.add("phone", f"kakao://{REST_KEY}")
+    terminal = shell.terminal("notify", "login", "kakao", "--port", str(port), lang=lang)
+    terminal.read_until("overnight notify login kakao --name phone --paste")
+    terminal.type("\x03")
+    assert terminal.end() == 130
+    terminal = shell.terminal("notify", "add", "phone", "kakao", "--paste", lang=lang, columns=400)
+    type_key(terminal, lang)
+    back = agree(terminal, net)
+    terminal.read_until("Paste the address here" if lang == "en" else "붙여 넣으십시오")
+    terminal.type(back + "\n")
+    assert terminal.end() == 0, terminal.shown
+
+
+def test_a_login_without_a_name_is_the_only_channel_s(
+    shell: Any, net: Internet, kakao: Kakao
+) -> None:
+    store.add("phone", f"kakao://{REST_KEY}", "full")
+    terminal = shell.terminal("notify", "login", "kakao", "--paste", columns=400)
+    back = agree(terminal, net)
+    terminal.read_until("Paste the address here")
+    terminal.type(back + "\n")
+    assert terminal.end() == 0, terminal.shown
+    assert list(store.load()) == ["phone"], "a second one would be told of everything too"
+    assert kakao_store.load("phone") is not None
+    store.add("tablet", f"kakao://{REST_KEY}")
+    for lang in ("en", "ko"):
+        done = shell("notify", "login", "kakao", code=2, lang=lang)
+        assert "phone, tablet" in done.stderr
+        assert "--name" in done.stderr
 
 
 def test_whoever_does_not_agree_keeps_what_there_was(
@@ -156,4 +192,11 @@ def test_a_run_says_at_its_start_that_a_login_is_missing(shell: Any, lang: str) 
     shell.script("print(1)")
     done = shell("run", "--notify", "phone", "job.py", lang=lang)
     assert "! " in done.stderr
+    assert "overnight notify login kakao --name phone" in done.stderr
+
+
+def test_a_channel_of_the_project_s_own_variables_is_looked_at_too(shell: Any) -> None:
+    (shell.root / ".env").write_text(f"OVERNIGHT_CHANNEL_PHONE=kakao://{REST_KEY}\n")
+    shell.script("print(1)")
+    done = shell("run", "--notify", "phone", "job.py")
     assert "overnight notify login kakao --name phone" in done.stderr

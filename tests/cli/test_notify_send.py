@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +17,7 @@ import pytest
 
 from overnight.channels import store
 from overnight.outbox.folder import agent_paths
-from overnight.outbox.message import waiting
+from overnight.outbox.message import MERGED, settle, waiting
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 
@@ -72,9 +74,6 @@ def test_a_text_is_delivered_with_its_file(shell: Any, server: Server) -> None:
 
 
 def test_a_text_comes_from_a_pipe_too(shell: Any, server: Server) -> None:
-    import subprocess
-    import sys
-
     def send(text: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "overnight", "notify", "send", "-"],
@@ -147,3 +146,56 @@ def test_the_answer_for_programs_keeps_to_its_schema(shell: Any, server: Server)
         answer, json.loads((SCHEMAS / "notify-send.json").read_text(encoding="utf-8"))
     )
     assert answer["messages"] == [{"channel": "phone", "outcome": "delivered", "why": None}]
+
+
+def test_this_terminal_and_this_desktop_need_no_setting_up(shell: Any, server: Server) -> None:
+    store.add("screen", "console://")
+    for name in ("screen", "console"):
+        terminal = shell.terminal("notify", "test", name)
+        assert terminal.end() == 0, terminal.shown
+        assert "This channel works" in terminal.shown
+    terminal = shell.terminal("notify", "send", "labels are ready", "--to", "screen")
+    assert terminal.end() == 0, terminal.shown
+    assert "labels are ready" in terminal.shown.partition("sending")[2]
+    assert "no terminal" in shell("notify", "test", "screen", code=1).stdout
+    done = shell("notify", "test", "desktop", code=None, env={"XDG_RUNTIME_DIR": "/nowhere"})
+    assert "✗ desktop: " in done.stdout
+
+
+def test_the_project_s_own_variables_define_channels(shell: Any, server: Server) -> None:
+    url = store.load()["phone"].url
+    store.remove("phone")
+    (shell.root / ".env").write_text(f"OVERNIGHT_CHANNEL_LAB={url}\n")
+    assert "lab" in shell("notify", "channels").stdout
+    assert "✓ lab" in shell("notify", "test").stdout
+    assert "✓ lab" in shell("notify", "send", "hello", "--to", "lab").stdout
+    assert len(server.got) == 2
+    assert "unset OVERNIGHT_CHANNEL_LAB" in shell("notify", "remove", "lab", code=2).stderr
+
+
+def test_what_goes_out_with_others_has_arrived(shell: Any, server: Server) -> None:
+    """The agent is played: what it notes of a message is all there is to read."""
+    server.status = 503
+    terminal = shell.terminal("notify", "send", "hello", "--json")
+    shell.until(lambda: bool(waiting(agent_paths())))
+    (message,) = waiting(agent_paths())
+    settle(agent_paths(), message, MERGED, into="digest")
+    assert terminal.end() == 0, terminal.shown
+
+
+def test_only_what_a_person_waits_for_is_urgent(shell: Any, server: Server) -> None:
+    """A loop must not use up the places that are kept for a crash and an end."""
+    server.status = 503
+    terminal = shell.terminal("notify", "send", "by hand")
+    shell.until(lambda: len(waiting(agent_paths())) == 1)
+    assert [message.urgent for message in waiting(agent_paths())] == [True]
+    looped = subprocess.Popen(
+        [sys.executable, "-m", "overnight", "notify", "send", "by a loop"],
+        cwd=shell.root, env=shell.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    shell.until(lambda: len(waiting(agent_paths())) == 2)
+    urgent = {str(each.facts["text"]): each.urgent for each in waiting(agent_paths())}
+    assert urgent == {"by hand": True, "by a loop": False}
+    server.status = 200
+    assert looped.wait(60) == 0
+    assert terminal.end() == 0, terminal.shown

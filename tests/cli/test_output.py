@@ -102,11 +102,11 @@ def test_spans_in_both_languages(
 @pytest.mark.parametrize(
     ("low_s", "high_s", "at_most", "english_", "korean"),
     [
-        (1, 2, False, "moments", "잠시"),
+        (1, 2, False, "moments", "곧 끝남"),
         (31, 33, False, "about 30–35 s", "약 30–35초"),
         (180, 230, False, "about 3–4 min", "약 3–4분"),
         (239, 242, False, "about 4 min", "약 4분"),
-        (100, 7200, True, "at most 2 h", "길어도 2시간"),
+        (100, 7200, True, "at most 2 h", "최대 2시간"),
         (7800, 12000, False, "about 2 h 10 min – 3 h 20 min", "약 2시간 10분 – 3시간 20분"),
         (3 * 86400, 4 * 86400, False, "about 3 d – 4 d", "약 3일 – 4일"),
     ],

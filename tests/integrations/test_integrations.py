@@ -120,6 +120,8 @@ def test_lightning(tmp_path: Path) -> None:
     trained = train("lightning", tmp_path, python)
     assert [row["epoch"] for row in trained.epochs] == [1, 2, 3]
     assert {"train_loss", "valid_loss", "accuracy", "lr"} <= trained.epochs[0].keys()
+    assert [row["train_accuracy"] for row in trained.epochs] == [1.5] * 3  # the epochs' means
+    assert not any(name.endswith(("_step", "_epoch")) for name in trained.epochs[0])
     (stopped,) = trained.events("EarlyStopped")
     assert (stopped["epoch"], stopped["total"]) == (3, 20)
     assert "val_loss" in stopped["why"]

@@ -110,6 +110,15 @@ def test_arguments_the_script_would_refuse(look_at: Look) -> None:
     assert nothing(look_at(text, ".", "--epochs", "20", "--optimizer", "adam"))
 
 
+def test_arguments_of_a_parser_that_is_not_wholly_known_are_not_refused(look_at: Look) -> None:
+    head = "import argparse\nparser = argparse.ArgumentParser()\n"
+    lower = head + "parser.add_argument('--opt', type=str.lower, choices=['sgd', 'adam'])\n"
+    assert nothing(look_at(lower + "parser.parse_args()\n", "--opt", "SGD"))
+    added = head + "from elsewhere import add_args\nadd_args(parser=parser)\nparser.parse_args()\n"
+    files = {"elsewhere.py": "def add_args(parser):\n    parser.add_argument('--more')\n"}
+    assert nothing(look_at(added, "--more", "1", files=files))
+
+
 # -- imports --------------------------------------------------------------------------------------
 
 
@@ -135,13 +144,62 @@ def test_missing_modules(look_at: Look) -> None:
         ("imports", "missing", "train.py:4"),
         ("imports", "missing", "train.py:5"),
         ("imports", "part_missing", "train.py:6"),
-        ("imports", "missing", "train.py:14"),
     }
+    assert ("imports", "missing", "train.py:14") in told(found, "warn")
     fixes = [item.fix for item in found if item.where == "train.py:4"]
     assert fixes == [f"{sys.executable} -m pip install a_module_nobody_has"]
     optional = [item for item in found if item.code == "optional"]
     assert [item.facts["modules"] for item in optional] == [["optional_one"]]
     assert optional[0].level == "ok"
+
+
+def test_only_an_import_that_is_surely_reached_fails_the_job(look_at: Look) -> None:
+    found = look_at(
+        """
+        import helper
+        from package import compiled, lazy
+        from package.compiled import fast
+        from package.lazy import anything
+
+        def main():
+            import missing_in_main
+
+        def nobody_calls_it():
+            import missing_elsewhere
+
+        main()
+        """,
+        files={
+            "helper.py": """
+                import missing_in_helper
+
+                def late():
+                    import missing_late
+
+                if __name__ == "__main__":
+                    import missing_under_its_own_guard
+                """,
+            "package/__init__.py": "",
+            "package/compiled.cpython-311-x86_64-linux-gnu.so": "",
+            "package/lazy.py": "def _made(name): return 1\n__getattr__ = _made\n",
+        },
+    )
+    assert told(found) == {
+        ("imports", "missing", "helper.py:2"),
+        ("imports", "missing", "train.py:8"),
+    }
+    assert {item for item in told(found, "warn") if item[0] == "imports"} == {
+        ("imports", "missing", "helper.py:5"),
+        ("imports", "missing", "train.py:11"),
+    }
+
+
+def test_an_installed_package_is_preferred_to_a_folder_that_is_none(look_at: Look) -> None:
+    text = "from yaml import safe_load\nfrom tools.steps import run\nimport tools.nothing\n"
+    files = {"yaml/notes.py": "", "tools/steps.py": "import missing_there\ndef run(): ..."}
+    found = look_at(text, files=files)
+    assert told(found) == {("imports", "part_missing", "train.py:3")}
+    assert ("imports", "missing", "tools/steps.py:1") in told(found, "warn")
 
 
 def test_modules_beside_the_script(look_at: Look) -> None:
@@ -289,6 +347,46 @@ def test_what_is_made_before_it_is_read(look_at: Look) -> None:
     )
     assert ("inputs", "may_be_made", "train.py:5") in told(found, "unknown")
     assert ("inputs", "computed", "train.py:6") in told(found, "unknown")
+
+
+@pytest.mark.parametrize(
+    "making",
+    [
+        "zipfile.ZipFile('there.zip').extractall()",
+        "shutil.unpack_archive('there.zip', 'data')",
+        "shutil.unpack_archive('there.zip')",
+        "Loader().fetch('https://example.com/x.csv', 'data/x.csv')",
+        "fetch('https://example.com/x.csv', 'data/x.csv')",
+        "snapshot_download('a/b', local_dir='data')",
+    ],
+)
+def test_what_is_unpacked_or_fetched_before_it_is_read(look_at: Look, making: str) -> None:
+    found = look_at(
+        f"""
+        import functools, shutil, urllib.request, zipfile
+        from huggingface_hub import snapshot_download
+        from transformers import AutoModel
+
+        def retry(function):
+            return functools.wraps(function)(lambda *given: function(*given))
+
+        @retry
+        def fetch(url, path):
+            with open(path, "wb") as file:
+                file.write(urllib.request.urlopen(url).read())
+
+        class Loader:
+            def fetch(self, url, path):
+                with open(path, "wb") as file:
+                    file.write(urllib.request.urlopen(url).read())
+
+        {making}
+        open("data/x.csv")
+        {"AutoModel.from_pretrained('./data/model')" if "snapshot" in making else ""}
+        """,
+        files={"there.zip": ""},
+    )
+    assert not [item for item in told(found) if item[0] in ("inputs", "outputs")]
 
 
 def test_a_folder_below_which_everything_is_missing(look_at: Look) -> None:
@@ -458,6 +556,46 @@ def test_a_model_from_the_hub(look_at: Look, tmp_path: Path) -> None:
     assert not [item for item in look_at(text) if item.name == "hub"]
 
 
+def test_a_model_in_a_cache_of_ones_own(look_at: Look, tmp_path: Path) -> None:
+    def run(call: str, **env: str) -> Found:
+        text = f"from transformers import AutoModel\n{call}\n"
+        return [e for e in look_at(text, env={"HF_HUB_OFFLINE": "1", **env}) if e.name == "hub"]
+
+    (tmp_path / "mine/models--a--b/snapshots").mkdir(parents=True)
+    assert not run("AutoModel.from_pretrained('a/b', cache_dir='mine')")
+    assert not run("AutoModel.from_pretrained('a/b', cache_dir=open('x').read())")
+    assert not run("AutoModel.from_pretrained('a/b')", HUGGINGFACE_HUB_CACHE=str(tmp_path / "mine"))
+    for call, level in {
+        "AutoModel.from_pretrained('a/b', cache_dir='other')": "bad",
+        "try: AutoModel.from_pretrained('a/b')\nexcept OSError: pass": "warn",
+        "def load(): AutoModel.from_pretrained('a/b')": "warn",
+    }.items():
+        assert [item.level for item in run(call)] == [level], call
+
+
+def test_what_a_module_beside_the_script_sets(look_at: Look) -> None:
+    files = {"config.py": "import os\nos.environ['MINE'] = os.environ['WANDB_MODE'] = 'offline'\n"}
+    text = "import os\nimport config\nimport wandb\nprint(os.environ['MINE'])\nwandb.init()\n"
+    found = look_at(text, files=files)
+    assert not [item for item in found if item.name in ("environment", "prompts") and item.fix]
+
+
+def test_a_wandb_server_of_ones_own(look_at: Look) -> None:
+    text = "import wandb\nwandb.init()\n"
+    files = {".netrc": "machine wandb.lab.example login user password 0123456789"}
+    here = {"WANDB_BASE_URL": "https://wandb.lab.example"}
+    assert ("prompts", "wandb", "train.py:2") in told(look_at(text, files=files))
+    assert ("prompts", "wandb", "train.py:2") not in told(look_at(text, files=files, env=here))
+    files[".config/wandb/settings"] = "[default]\nbase_url = https://wandb.lab.example\n"
+    assert ("prompts", "wandb", "train.py:2") not in told(look_at(text, files=files))
+
+
+def test_xgboost_goes_on_without_a_gpu(look_at: Look) -> None:
+    text = "from xgboost import XGBClassifier\nXGBClassifier(device='cuda')\n"
+    found = look_at(text, env={"CUDA_VISIBLE_DEVICES": ""})
+    assert not [item for item in found if item.name == "gpu"]
+
+
 def test_workers_that_start_the_script_anew(look_at: Look) -> None:
     text = """
         import torch.multiprocessing as mp
@@ -527,6 +665,20 @@ def test_commands(tmp_path: Path) -> None:
 # -- no false alarms ------------------------------------------------------------------------------
 
 TRAININGS = sorted((Path(__file__).parents[1] / "supervisor" / "trainings").glob("*.py"))
+
+
+def test_the_python_a_launcher_names_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("", "utf-8")
+    launcher = tmp_path / "bin" / "mpirun"
+    launcher.parent.mkdir()
+    for path in (launcher, launcher.with_name("python")):
+        path.write_text("#!/bin/sh\n", "utf-8")
+        path.chmod(0o755)
+    place = (str(tmp_path), str(tmp_path))
+    named = from_command([str(launcher), "-n", "2", sys.executable, "train.py"], {}, *place)
+    assert (named.kind, named.python) == ("script", sys.executable)
+    beside = from_command([str(launcher), "train.py"], {}, *place)
+    assert beside.python == str(launcher.with_name("python"))
 
 
 @pytest.mark.parametrize("path", TRAININGS, ids=lambda path: path.stem)

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -211,3 +212,66 @@ def test_where_the_kernel_cannot_tell_python_does(work: Path, scratch: Path) -> 
     assert state(work) != before
     assert put_back(str(scratch)) == []
     assert state(work) == before
+
+
+def test_what_was_written_since_a_trial_was_killed_stays(work: Path, scratch: Path) -> None:
+    aside = Aside(str(scratch))
+    for name in ("model.pt", "predictions.csv"):
+        aside.before_open(str(work / name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        (work / name).write_text("the trial's")
+    for name in ("new.csv", "of the trial.csv"):
+        aside.before_open(str(work / name), os.O_WRONLY | os.O_CREAT)
+        (work / name).write_text("the trial's")
+    aside.close()
+    long_ago = time.time() - 3600
+    os.utime(scratch / "journal", (long_ago, long_ago))
+    # Only what the clock of the file system calls older is the trial's: these are from now.
+    assert put_back(str(scratch), abandoned=True) == [
+        str(work / "predictions.csv"), str(work / "model.pt"),
+    ]  # fmt: skip
+    assert (work / "model.pt").read_text() == "the trial's"
+    assert (work / "new.csv").exists()
+    # Nothing was lost: as it was before the trial it is still in the trial's folder.
+    kept = {path.read_text() for path in scratch.iterdir() if path.name != "journal"}
+    assert kept == {"model.pt" * 1000, "predictions.csv" * 1000}
+    os.utime(scratch / "journal")
+    assert put_back(str(scratch), abandoned=True) == []
+    assert (work / "model.pt").read_text() == "model.pt" * 1000
+    assert not (work / "new.csv").exists()
+
+
+@pytest.mark.parametrize("flags", [os.O_WRONLY | os.O_TRUNC, os.O_RDWR | os.O_APPEND])
+def test_what_cannot_be_put_aside_is_refused(flags: int, work: Path, scratch: Path) -> None:
+    before = state(work)
+    aside = Aside(str(scratch))
+    scratch.rename(scratch.with_name("gone"))  # nowhere to put anything
+    for _ in range(2):  # the second time too
+        with pytest.raises(OSError, match="No such file"):
+            aside.before_open(str(work / "model.pt"), flags)
+    assert aside.refused == {str(work / "model.pt")}
+    assert state(work) == before
+
+
+_HALF = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from overnight.preflight.trial.aside import Aside, put_back
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))  # as a full disk
+aside = Aside(sys.argv[2])
+try:
+    aside.before_open("log.txt", 2 | 1024)
+except OSError:
+    aside.close()
+    print(put_back(sys.argv[2]))
+"""
+
+
+def test_half_a_copy_is_never_put_back(work: Path, scratch: Path) -> None:
+    before = state(work)
+    done = subprocess.run(
+        [sys.executable, "-c", _HALF, _PACKAGES, str(scratch)], cwd=work, check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout == "[]\n"
+    assert state(work) == before
+    assert [path.name for path in scratch.iterdir()] == ["journal"]

@@ -151,6 +151,51 @@ def test_groups_of_processes_all_do_the_same(it: Machine, monkeypatch: pytest.Mo
     assert len(counts) == 1
 
 
+_STEP = """
+class Loss:
+    def backward(self): work(1)
+"""
+
+
+def _run(it: Machine, code: str) -> None:
+    exec(source.compiled((_STEP + code).encode(), "t.py"), {"work": it.work})
+
+
+def test_inside_a_while_nothing_is_left_out(it: Machine) -> None:
+    _run(it, """
+step, batches = 0, list(range(500))
+while step < 60:
+    for batch in batches:
+        Loss().backward()
+        step += 1
+        if step == 60:
+            break
+""")  # fmt: skip
+    assert it.full_s == 60
+    assert clock.CLOCK.saved_s[1] == 0
+
+
+def test_an_iterator_renewed_within_a_range(it: Machine) -> None:
+    _run(it, """
+batches = list(range(50))
+each = iter(batches)
+for step in range(200):
+    try:
+        batch = next(each)
+    except StopIteration:
+        each = iter(batches)
+    Loss().backward()
+""")  # fmt: skip
+    assert it.full_s == pytest.approx(200)
+    assert clock.CLOCK.saved_s[1] > 100
+
+
+def test_groups_evaluate_whole(it: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    one = passes.Pass("t.py:1", "eval", 100)
+    assert len([it.work(5) for _ in passes.turns(range(100), one)]) == 100
+
+
 # ── ranges ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -197,6 +242,11 @@ def test_what_is_not_known_is_said() -> None:
 
     assert why(Seen(elapsed_s=9, code=1)).why_unknown == "failed"
     assert why(Seen(elapsed_s=600, code=None)).why_unknown == "no_loops"
+    again = {"train.py:3": {"passes": 2}}
+    in_a_while = Report(
+        0, 600, (9, 9, 9), (5, 5, 5), again, ("train.py:3",), None, False, {}
+    )  # fmt: skip
+    assert why(Seen(elapsed_s=600, code=None, reports=[in_a_while])).why_unknown == "not_ended"
     stuck = Seen(elapsed_s=600, code=None, reports=[_report(0, 600, 50, ended=False)])
     assert why(stuck).why_unknown == "not_ended"
 

@@ -54,6 +54,9 @@ _WHOLE = {
     "log.json": b'{"a": 1}\n{"a": 2}\n',
     "indexed.csv": b"a,b\n0,1,2\n1,3,4\n",
     "short.csv": b"a,b\n1,2\n1\n",
+    "semicolons.csv": b"ID;text;n\n1;one, two;3\n2;a, b, c;4\n",
+    "two.npy": _array([1.0]) + _array([2.0]),
+    "other.jpg": b"\x89PNG\r\n\x1a\n" + bytes(50) + b"IEND\xaeB`\x82",
     "model.keras": _zipped(),
     "model.h5": b"\x89HDF\r\n\x1a\n" + bytes(100),
     "plot.png": b"\x89PNG\r\n\x1a\n" + bytes(50) + b"IEND\xaeB`\x82",
@@ -62,7 +65,6 @@ _WHOLE = {
 _BROKEN = {
     "a.npy": _array([[1.0, 2.0]])[:-3],
     "b.npy": b"\x93NUMPY\x01\x00\xff\xff",
-    "table.csv": b"a,b\n1,2\n1,2,3\n",
     "rows.jsonl": b'{"a": 1}\n{"a": \n',
     "log.json": b'{"a": 1}\n{"a": \n',
     "metrics.json": b'{"f1": ',
@@ -94,6 +96,23 @@ def test_a_broken_file_is_called_so(name: str, tmp_path: Path) -> None:
 def test_a_table_without_rows_is_empty(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "submission.csv").write_bytes(data)
     assert _state_of(tmp_path / "submission.csv") == "empty"
+
+
+def test_tables_that_are_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"a,b\n1,2\n1,2,3\n")
+    assert _state_of(tmp_path / "a.csv") == "ragged"
+    (tmp_path / "b.csv").write_bytes(b"id,embedding\n1," + b"0" * 200_000 + b"\n")
+    assert _state_of(tmp_path / "b.csv") == "skipped"
+
+
+def test_a_model_of_joblib(tmp_path: Path) -> None:
+    _save(tmp_path, "import joblib\njoblib.dump({'w': np.arange(99.0)}, 'model.joblib')")
+    assert _state_of(tmp_path / "model.joblib", sys.executable) == "skipped"
+
+
+def test_an_archive_that_torch_save_did_not_make(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").write_bytes(_zipped())
+    assert _state_of(tmp_path / "model.pt", sys.executable) == "skipped"
 
 
 def test_a_flipped_byte_in_an_archive_is_found(tmp_path: Path) -> None:
@@ -151,7 +170,7 @@ def test_any_bytes_give_a_state(
     begin = next((d for n, d in _WHOLE.items() if Path(n).suffix == suffix), b"") if whole else b""
     path = tmp_path_factory.getbasetemp() / ("any" + suffix)
     path.write_bytes(begin[: len(data)] + data)
-    assert _state_of(path) in ("read", "pickle", "broken", "empty", "skipped")
+    assert _state_of(path) in ("read", "pickle", "ragged", "broken", "empty", "skipped")
 
 
 @settings(max_examples=50, deadline=None)

@@ -9,18 +9,32 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from textwrap import dedent
+from typing import ClassVar
 
 import pytest
 
 if sys.platform == "win32":
     pytest.skip("trials are made on Linux and macOS", allow_module_level=True)
 
+from overnight.errors import UserErrors
 from overnight.notebook import convert
-from overnight.preflight.trial import Moment, TrialAsked, TrialResult, run, seccomp
+from overnight.preflight.trial import (
+    Moment,
+    Ranges,
+    TrialAsked,
+    TrialResult,
+    run,
+    seccomp,
+    shorten,
+    tell,
+)
+from overnight.start import Asked, start
 
 _SRC = str(Path(__file__).parents[2] / "src")
 _DEMO = Path(__file__).parents[2] / "examples" / "digits.ipynb"
@@ -112,6 +126,96 @@ def test_keep_leaves_what_is_new(work: Path, try_: Try) -> None:
     assert (work / "new.txt").read_text() == "y"
 
 
+@needs_the_kernel
+def test_what_cannot_be_put_aside_is_not_written_to(work: Path) -> None:
+    (work / "table.h5").write_bytes(b"last night's" + bytes(2_000_000))
+    before = _files(work)
+    (work / "train.py").write_text(_LARGE)
+    done = subprocess.run(
+        [sys.executable, "-c", _CHECK_FULL_DISK, _SRC, str(work / "train.py")], cwd=work,
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    codes = json.loads(done.stdout)
+    assert codes["untouched.refused"] == "warn"
+    assert codes["run.failed_refused"] == "unknown"
+    assert _files(work) == before
+
+
+_LARGE = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+with open("table.h5", "r+b") as file:
+    file.write(b"the trial's")
+"""
+#: A file may have no more than 1 MB: as on a disk that is almost full.
+_CHECK_FULL_DISK = """
+import json, os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+sys.path.insert(0, sys.argv[1])
+from overnight.preflight.trial import TrialAsked, run
+found = run(TrialAsked("script", [sys.executable, sys.argv[2]], os.getcwd(), dict(os.environ)))
+print(json.dumps({f"{each.name}.{each.code}": each.level for each in found.findings}))
+"""
+
+
+def test_what_sends_is_tried_only_if_asked(work: Path, try_: Try) -> None:
+    (work / "tell.py").write_text("import smtplib\n")
+    script = "import tell\nopen('ran', 'w').close()\n"
+    result = try_(script)
+    assert _codes(result) == {"sent.not_tried": "unknown"}
+    assert "smtplib (tell.py)" in result.findings[0].text
+    assert result.ranges is None
+    assert not (work / "ran").exists()
+    allowed = _codes(try_(script, may_send=True))
+    assert (allowed["run.ended_whole"], allowed["sent.may_have"]) == ("ok", "warn")
+
+
+class _Hub(BaseHTTPRequestHandler):
+    asked: ClassVar[list[str]] = []
+
+    def answer(self) -> None:
+        self.asked.append(self.path)
+        self.send_error(500)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+for _verb in ("GET", "POST", "PUT", "DELETE", "HEAD"):
+    setattr(_Hub, "do_" + _verb, _Hub.answer)
+
+
+@pytest.mark.slow
+def test_nothing_reaches_the_hub(try_: Try, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    result = try_(
+        """
+        import huggingface_hub as hub
+        from huggingface_hub import HfApi, create_commit, create_repo, upload_folder
+        repo = create_repo("me/model", exist_ok=True, token="x")
+        assert repo.repo_id == "me/model"
+        done = upload_folder(repo_id=repo.repo_id, folder_path=".", token="x")
+        assert done.repo_url.repo_id == "me/model", done
+        assert create_commit("me/model", [], commit_message="m", token="x").commit_message == "m"
+        told = hub.upload_file(path_or_fileobj=b"x", path_in_repo="x", repo_id="me/set",
+                               repo_type="dataset", run_as_future=True, token="x")
+        assert told.result().repo_url.repo_type == "dataset"
+        api = HfApi(token="x")
+        api.delete_file("x", "me/model")
+        api.create_branch("me/model", branch="b")
+        hub.create_tag("me/model", tag="t", token="x")
+        hub.delete_repo("me/model", token="x")
+        """
+    )
+    server.shutdown()
+    server.server_close()
+    assert _Hub.asked == []
+    assert _codes(result)["run.ended_whole"] == "ok", result.findings
+    assert "not_pushed" in {each.code for each in result.shortened}
+
+
 @pytest.mark.slow
 def test_without_the_kernels_help_python_and_torch_are_watched(
     work: Path, try_: Try, monkeypatch: pytest.MonkeyPatch
@@ -144,7 +248,7 @@ def test_where_no_loop_is_seen_its_number_is_lowered(work: Path, try_: Try) -> N
         epochs = parser.parse_args().epochs
         done = 0
         while done < epochs:
-            time.sleep(0.5)
+            time.sleep(1)
             done += 1
         open("told.csv", "w").write("a\\n1\\n")
         """,
@@ -154,8 +258,8 @@ def test_where_no_loop_is_seen_its_number_is_lowered(work: Path, try_: Try) -> N
     assert result.ranges is not None
     assert result.ranges.duration_s is not None
     low, high = result.ranges.duration_s
-    assert low < 2 * 100
-    assert high > 90
+    assert low < 2 * 200
+    assert high > 100
     assert [each.code for each in result.shortened][0] == "epochs_lowered"
     assert _codes(result)["run.ended"] == "ok"
     assert list(work.iterdir()) == [work / "train.py"]
@@ -201,6 +305,7 @@ def test_loaders_of_torch_are_cut_where_they_train(try_: Try) -> None:
         """
         import time, torch
         from torch.utils.data import DataLoader, Dataset
+        from tqdm import tqdm
 
         class Slow(Dataset):
             def __len__(self): return 20_000
@@ -214,14 +319,35 @@ def test_loaders_of_torch_are_cut_where_they_train(try_: Try) -> None:
         train = DataLoader(Slow(), 10, num_workers=1)
         valid = DataLoader(Few(), 10)
         weight = torch.zeros(1, requires_grad=True)
-        epoch = 0
-        while epoch < 2:  # a loop that is not seen
-            for x, y in train:
-                ((weight - y) ** 2).mean().backward()
-            with torch.no_grad():
-                found = torch.cat([x for x, _ in valid])
-            assert len(found) == 40
-            epoch += 1
+        def step(y):
+            ((weight - y) ** 2).mean().backward()
+
+        def train_once():
+            for x, y in tqdm(train):  # that it trains is seen as it does
+                step(y)
+
+        def told(loader):  # no torch.no_grad() here: it asks for no gradients all the same
+            found = []
+            for x, _ in loader:
+                found.append(x)
+            return torch.cat(found)
+
+        class Endless(DataLoader):  # as timm's and ultralytics' are
+            def __init__(self, *args, **kwargs):
+                super().__init__(*args, **kwargs)
+                self.each = super().__iter__()
+            def __iter__(self):
+                for _ in range(len(self)):
+                    yield next(self.each)
+
+        for epoch in range(2):
+            train_once()
+            assert len(told(valid)) == 40
+        for x, y in Endless(Slow(), 10):
+            step(y)
+        batches = iter(valid)
+        for i in range(len(valid)):
+            step(next(batches)[1])
         torch.save({"w": weight.detach()}, "model.pt")
         """,
     )
@@ -229,8 +355,8 @@ def test_loaders_of_torch_are_cut_where_they_train(try_: Try) -> None:
     assert result.ranges is not None
     assert result.ranges.duration_s is not None
     low, high = result.ranges.duration_s
-    assert low < 3 * 2 * 20_000 * 0.01
-    assert high > 2 * 20_000 * 0.01
+    assert low < 3 * 3 * 20_000 * 0.01
+    assert high > 3 * 20_000 * 0.01
     assert {each.code for each in result.shortened} >= {"turns_left_out"}
 
 
@@ -334,11 +460,16 @@ def test_broken_and_empty_results_are_told(try_: Try) -> None:
     assert codes["outputs.empty"] == "warn"
 
 
-def test_training_that_leaves_nothing_is_told(try_: Try) -> None:
+def test_training_that_leaves_nothing_is_told(work: Path, try_: Try) -> None:
     nothing = _codes(try_("for epoch in range(3):\n    print(epoch)\n"))
-    assert nothing["outputs.none"] == "bad"
+    assert nothing["outputs.none"] == "warn"
     later = try_("for epoch in range(3):\n    if epoch > 5:\n        torch.save(m, 'm.pt')\n")
     assert _codes(later)["outputs.none_here"] == "unknown"
+    (work / "beside.py").write_text("def keep(m):\n    if m:\n        m.save('m.pt')\n")
+    beside = try_("from beside import keep\nfor epoch in range(3):\n    keep(None)\n")
+    assert _codes(beside)["outputs.none_here"] == "unknown"
+    other = _codes(try_("for epoch in range(3):\n    pass\nopen('m.model', 'w').write('tree')"))
+    assert not any(name.startswith("outputs") for name in other)
     no_training = _codes(try_("print('ok')"))
     assert not any(name.startswith("outputs") for name in no_training)
 
@@ -346,6 +477,19 @@ def test_training_that_leaves_nothing_is_told(try_: Try) -> None:
 def test_nan_is_told(try_: Try) -> None:
     codes = _codes(try_("for epoch in range(3):\n    print(f'epoch {epoch + 1}/3 loss nan')\n"))
     assert codes["loss.nonfinite"] == "warn"
+
+
+def test_a_lowered_number_may_be_what_fails(try_: Try) -> None:
+    codes = _codes(try_("EPOCHS = 20\nwarm_up = 1 / (EPOCHS - 1)\n"))
+    assert codes["run.failed_cut"] == "unknown"
+    whole = _codes(try_("warm_up = 1 / 0\n"))
+    assert whole["run.failed"] == "bad"
+
+
+def test_half_a_file_of_a_trial_that_failed_is_no_fault(try_: Try) -> None:
+    codes = _codes(try_("open('m.safetensors', 'w').write('{}')\nopen('e.pt', 'w')\n1 / 0\n"))
+    assert "run.failed" in codes
+    assert not any(name.startswith("outputs") for name in codes)
 
 
 @pytest.mark.slow
@@ -357,7 +501,7 @@ def test_an_error_that_shortening_may_have_made_is_no_verdict(try_: Try) -> None
         for epoch in range(100):
             time.sleep(16 if epoch == 0 else 0.1)
             predictions.append(epoch)
-        assert len(predictions) == 100, f"length {len(predictions)} of predictions"
+        print({epoch: 0.9 for epoch in predictions}[57])
         """,
     )
     failed = next(each for each in result.findings if each.name == "run")
@@ -386,6 +530,7 @@ def test_the_time_limit_keeps_what_was_learned(work: Path, try_: Try) -> None:
     assert low < 3 * 50 * 1000 * 0.01
     assert high > 50 * 1000 * 0.01
     assert _left_of_the_trial(work) == set()
+    assert result.ranges.disk_mib is None
 
 
 def _left_of_the_trial(work: Path) -> set[int]:
@@ -460,3 +605,49 @@ def test_a_check_that_was_killed_is_undone_by_the_next(
     try_("print('another job')")
     assert (work / "model.pt").read_text() == "last night's"
     assert not (work / "begun").exists()
+
+
+@needs_the_kernel
+def test_a_killed_check_is_undone_before_a_run_starts(
+    checking: subprocess.Popen[bytes], work: Path
+) -> None:
+    checking.kill()
+    checking.wait(60)
+    with pytest.raises(UserErrors):
+        start(Asked(target=str(work / "no_such.py")))
+    assert (work / "model.pt").read_text() == "last night's"
+
+
+@needs_the_kernel
+def test_what_a_run_wrote_after_a_killed_check_is_its_own(
+    checking: subprocess.Popen[bytes], work: Path, try_: Try
+) -> None:
+    checking.kill()
+    checking.wait(60)
+    until = time.monotonic() + 60
+    while _left_of_the_trial(work):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    (trial,) = (each for each in (work.parent / "state").rglob("journal"))
+    an_hour_ago = time.time() - 3600
+    os.utime(trial, (an_hour_ago, an_hour_ago))
+    (work / "model.pt").write_text("the night's work")
+    told = next(each for each in try_("print('another')").findings if each.code == "left")
+    assert str(trial.parent) in told.fix
+    assert (work / "model.pt").read_text() == "the night's work"
+    assert "left" not in {each.code for each in try_("print('another')").findings}
+    assert (trial.parent / "journal").exists()
+
+
+def test_the_memory_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cgroup").write_text("0::/job\n")
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "memory.max").write_text(str(100 << 20))
+    monkeypatch.setattr(tell, "_PROC_CGROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(tell, "_CGROUPS", tmp_path)
+    need = Ranges(peak_ram_mib=(150.0, 200.0))
+    asked = TrialAsked("script", ["python"], str(tmp_path), {})
+    levels = {
+        each.name: each.level for each in tell.findings(asked, shorten.Plan(), tell.Trial(), need)
+    }
+    assert levels["memory"] == ("bad" if sys.platform == "linux" else None)

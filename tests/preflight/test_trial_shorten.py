@@ -48,6 +48,7 @@ def test_folds_and_preparation_are_run_whole() -> None:
     deep = "for k in range(5):\n    for _ in range(9):\n" + _TRAINS.replace("\n", "\n    ")
     assert _kinds(deep) == ["epoch", "train"]
     assert _kinds("for path in paths:\n    images.append(read(path))") == []
+    assert _kinds("while step < 9:" + _TRAINS.replace("\n", "\n    ")) == []
     assert _kinds("with torch.no_grad():\n    for x in loader:\n        model(x)") == []
 
 
@@ -159,6 +160,53 @@ def test_trackers_are_off_and_what_cannot_be_is_named(tmp_path: Path) -> None:
     assert env["WANDB_MODE"] == "disabled"
     assert env["MLFLOW_TRACKING_URI"].startswith("file:" + str(tmp_path))
     assert env["PATH"] == "/bin"
-    script = 'mlflow.set_tracking_uri("http://gpu01:5000")\nrequests.post(url)\nprint("rsync")'
-    assert senders_in(script) == ["MLflow", "requests"]
-    assert senders_in("import wandb\nwandb.init()") == []
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ('import mlflow\nmlflow.set_tracking_uri("http://gpu01:5000")', "MLflow"),
+        ("import mlflow\nmlflow.set_tracking_uri(cfg.uri)", "MLflow"),
+        ("import requests\nrequests.post(url)", "requests"),
+        ("import requests\ns = requests.Session()\ns.post(hook, json={})", "requests"),
+        ("import requests\nrequests.Session().put(url)", "requests"),
+        ("import requests\nrequests.request('POST', url)", "requests"),
+        ("from urllib.request import urlopen\nurlopen(hook, data=b'x')", "urllib"),
+        ("from openai import OpenAI\nOpenAI().chat", "openai"),
+        ("from google.cloud import storage", "google.cloud"),
+        ("f(f'https://api.telegram.org/bot{token}/sendMessage?text=x')", "api.telegram.org"),
+        ("subprocess.run(['sbatch', 'next.sh'])", "sbatch"),
+        ("os.system('git push origin main')", "git push"),
+        ("import wandb\nwandb.init(mode='online')", "W&B"),
+        ("set -e\npython train.py && rsync -a out/ gpu02:out/", "rsync"),
+    ],
+)
+def test_what_sends_is_found(source: str, what: str) -> None:
+    assert senders_in({"train.py": "", "loop.py": source}) == {what: "loop.py"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import requests\nrequests.get(url)\nqueue.put(1)\nrequests.request('GET', url)",
+        "import wandb\nwandb.init()\nwandb.init(mode='offline')",
+        "mlflow.set_tracking_uri('file:mlruns')\nmlflow.set_tracking_uri('sqlite:///m.db')",
+        '"""Start me with sbatch train.sh."""\n# requests.post\nprint("rsync")',
+        "from urllib.request import urlopen\nurlopen('http://x/train.csv')",
+        "import requests\nif not os.environ.get('OVERNIGHT_TRIAL'):\n    requests.post(hook)",
+    ],
+)
+def test_what_does_not_send_is_left_alone(source: str) -> None:
+    assert senders_in({"train.py": source}) == {}
+
+
+def test_modules_of_the_jobs_own_are_looked_through(tmp_path: Path) -> None:
+    package = tmp_path / "lib"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .loop import fit\n")
+    (package / "loop.py").write_text("import smtplib\nfor epoch in range(9):\n    f()\n")
+    made = _plan(tmp_path, "import lib\nlib.fit(epochs=9)")
+    assert set(made.sources) == {"train.py", "__init__.py", "loop.py"}
+    assert made.epochs is None
+    (tmp_path / "go.sh").write_text("sbatch next.sh\n")
+    assert senders_in(plan(["bash", "go.sh"], cwd=str(tmp_path)).sources) == {"sbatch": "go.sh"}

@@ -80,7 +80,7 @@ from overnight.ledger import job
 overnight.init()
 
 def save(number, frame):
-    job._current().event("StopHonoured", {})
+    job.current().event("StopHonoured", {})
     raise SystemExit(143)
 
 signal.signal(signal.SIGINT, save)

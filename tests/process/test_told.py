@@ -461,15 +461,56 @@ def test_a_home_that_takes_nothing_costs_the_job_nothing_and_all_is_told_afterwa
         broken()
     (workplace.root / "go").touch()
     workplace.ended(run)
-    if fault == "full":
-        assert phone.got == []
-        repaired()
     workplace.until(lambda: phone.words() == ["failed"])
+    if fault == "full":  # it was told in the room that was set aside
+        repaired()
     all_told(workplace, agent_paths())
     assert phone.words() == ["failed"]
     agent = the_agent(workplace)
     os.kill(agent.pid, signal.SIGTERM)
     workplace.until(lambda: not workplace.is_alive(agent))
+
+
+@pytest.mark.slow
+def test_a_job_that_fills_the_disk_it_shares_with_the_home_is_told_of_while_it_is_full(
+    workplace, phone, monkeypatch
+) -> None:
+    try:
+        with small_disk(80 * 1024) as disk:
+            workplace.root = workplace.state = disk
+            workplace.env["XDG_STATE_HOME"] = str(disk)
+            monkeypatch.setenv("XDG_STATE_HOME", str(disk))
+            script = workplace.script(
+                """
+                import os, time
+                while not os.path.exists("go"):
+                    time.sleep(0.02)
+                with open("checkpoint", "ab", buffering=0) as file:
+                    for size in (1 << 20, 4096, 1):
+                        try:
+                            while file.write(b"x" * size) == size:
+                                pass
+                        except OSError as error:
+                            full = error
+                    raise full
+                """
+            )
+            run = workplace.run("--notify", "phone", script)
+            workplace.until(lambda: Path(agent_paths().reserve).exists())
+            the_agent(workplace)
+            (disk / "go").touch()
+            workplace.until(lambda: phone.words() == ["failed"])
+            assert "disk" in phone.got[0]["message"]
+            assert (disk / "checkpoint").stat().st_size > 70 << 20
+            (disk / "checkpoint").unlink()
+            workplace.ended(run)
+            all_told(workplace, agent_paths())
+            assert phone.words() == ["failed"]
+            agent = the_agent(workplace)
+            os.kill(agent.pid, signal.SIGTERM)
+            workplace.until(lambda: not workplace.is_alive(agent))
+    except FaultUnavailableError as error:
+        pytest.skip(str(error))
 
 
 # ── secrets ────────────────────────────────────────────────────────────────────────────────

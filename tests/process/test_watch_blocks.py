@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from overnight.alerts.compose import render
+from overnight.alerts.facts import facts_of
 from overnight.ledger.files import read_json
 from overnight.ledger.identity import Identity
 from overnight.ledger.paths import RunPaths
@@ -423,6 +425,21 @@ def test_under_overnight_run_there_is_no_second_run(place) -> None:
     place.until(lambda: {"finished", "text"} <= set(messages(place)))
 
 
+def test_run_for_nobody_is_for_nobody_inside_too(place) -> None:
+    script = place.script(
+        """
+        import overnight
+        with overnight.watch("inner", alerts=["loss is nan"]):
+            overnight.notify("half way")
+        """
+    )
+    run = place.run(script, "--notify", "none")
+    assert isinstance(place.ended(run), Finished)
+    assert read_json(run.notify_json)["channels"] == []
+    assert messages(place) == []
+    assert not list(place.state.glob("overnight/agent/*/follow/*.json"))
+
+
 # ── the witness, and what the command line says ──────────────────────────────────────────────────
 
 
@@ -449,6 +466,11 @@ def test_witness_and_program_killed_it_is_lost(place, begin) -> None:
     assert isinstance(state, Lost)
     (record,) = (each for each in place.events(run) if each["_event"] == "Exited")
     assert record["cause"]["sentence"] == "unknown_own"
+    facts = {**facts_of(run, view(run), now_us=record["_t"]), "cause": record["cause"]}
+    page = render("lost", facts, format="full", language="en").body
+    assert "The process is gone" in page
+    assert "First suspect memory" in page
+    assert "keeper" not in page
 
 
 def test_the_verbs_know_whose_run_it_is(place, begin) -> None:

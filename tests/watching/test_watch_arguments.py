@@ -92,6 +92,7 @@ def _run_dir(folder: Path) -> Path:
         ("7", "cannot name a run"),
         ("'x', ['phone']", "by name"),
         ("channel=['phone']", "no option channel"),
+        ("'x', name='y'", "no option name"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line_and_the_block_is_watched(
@@ -151,6 +152,87 @@ def test_no_channel_at_all_is_said(program, tmp_path) -> None:
     assert not (_run_dir(tmp_path) / "notify.json").exists()
 
 
+def test_a_name_may_be_given_by_its_word(program) -> None:
+    shown, errors = program("with overnight.watch(name='baseline') as folder: print(folder)")
+    assert errors == []
+    assert Path(shown.strip()).name.startswith("baseline_")
+
+
+def test_an_exception_that_cannot_be_shown_is_the_end_all_the_same(program, tmp_path) -> None:
+    source = """
+import traceback
+def broken(*_, **__): raise RuntimeError("no text")
+traceback.format_exception = broken
+try:
+    with overnight.watch("x"):
+        raise ValueError
+except ValueError:
+    pass
+"""
+    assert len(program(source)[1]) == 1
+    assert read_json(str(_run_dir(tmp_path) / "exit.json"))["code"] == 1
+
+
+# ── nobody, and who is misspelt ──────────────────────────────────────────────────────────────────
+
+
+def _asks(folder: Path, text: str) -> None:
+    config = folder / "config" / "overnight"
+    config.mkdir(parents=True)
+    (config / "notify.yaml").write_text(text)
+
+
+@pytest.mark.parametrize("said", ["channels: off", "channels: []"])
+def test_who_wants_nobody_told_is_heard(program, tmp_path, said) -> None:
+    _asks(tmp_path, said)
+    source = """
+with overnight.watch("x"):
+    overnight.notify("one")
+    with overnight.watch("y", alerts="loss is nan"): pass
+overnight.notify("two")
+overnight.init("z")
+overnight.notify("three")
+"""
+    assert program(source) == ("", [])
+    assert _waiting(tmp_path) == []
+    for notify_json in tmp_path.glob("experiments/run/2*/*/notify.json"):
+        assert read_json(str(notify_json))["channels"] == []
+    assert not list(tmp_path.glob("state/overnight/agent/*/follow/*.json"))
+
+
+def test_nobody_may_be_said_in_the_program_too(program, tmp_path) -> None:
+    source = """
+with overnight.watch("x", channels="none"):
+    overnight.notify("one")
+overnight.notify("two", channels=[])
+"""
+    assert program(source) == ("", [])
+    assert _waiting(tmp_path) == []
+
+
+def test_a_channel_that_is_named_is_told_even_then(program, tmp_path) -> None:
+    _asks(tmp_path, "channels: off")
+    source = """
+overnight.notify("one", channels=["phone"])
+with overnight.watch("x"):
+    overnight.notify("two", channels=["phone"])
+"""
+    assert program(source) == ("", [])
+    (message,) = _waiting(tmp_path)
+    assert (message["channel"], message["facts"]["text"]) == ("phone", "one")
+    assert len(list(tmp_path.glob("state/overnight/agent/*/follow/*.json"))) == 1
+
+
+def test_a_misspelt_channel_of_the_file_is_said(program, tmp_path) -> None:
+    _asks(tmp_path, "channels: [phnoe, phone, desktop]")
+    source = "with overnight.watch('x'): pass\novernight.notify('y')"
+    _, (line,) = program(source)
+    assert "there is no channel phnoe" in line
+    found = read_json(str(_run_dir(tmp_path) / "notify.json"))
+    assert found["channels"] == ["phone", "desktop"]
+    assert {message["channel"] for message in _waiting(tmp_path)} == {"phone", "desktop"}
+
+
 # ── notify ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -164,10 +246,52 @@ def test_without_a_run_a_message_per_channel_waits(program, tmp_path) -> None:
     for message in messages:
         assert message["event"] == "text"
         assert message["facts"]["text"] == "fold 3 done"
-        assert message["files"] == [str(tmp_path / "cm.png")]
+        (file,) = message["files"]
+        assert Path(file).name == "cm.png"
+        assert Path(file).read_bytes() == PNG
+        assert not Path(file).is_relative_to(tmp_path / "cm.png")
     (kept,) = tmp_path.glob("state/overnight/agent/*/channels/phone.json")
     assert kept.stat().st_mode & 0o777 == 0o600
     assert read_json(str(kept))["url"] == "json://127.0.0.1:9/"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("files=['gone.png']", ["gone.png is not attached", "nothing to tell"]),
+        ("message='x'", ["no option message", "nothing to tell"]),
+        ("'x', text='y'", ["no option text"]),
+        ("'x', ['phone']", ["by name"]),
+        ("", ["nothing to tell"]),
+    ],
+)
+def test_a_wrong_call_is_said_and_does_not_reach_the_program(program, arguments, said) -> None:
+    shown, errors = program(f"overnight.notify({arguments})\nprint('on')")
+    assert shown == "on\n"
+    assert [any(part in line for line in errors) for part in said] == [True] * len(said)
+    assert len(errors) == len(said)
+
+
+def test_a_picture_alone_or_one_that_cannot_be_drawn(program, tmp_path) -> None:
+    (tmp_path / "cm.png").write_bytes(PNG)
+    source = """
+class Figure:
+    def savefig(self, path, **_): raise ImportError("no backend")
+overnight.notify(files=["cm.png"], channels="phone")
+open("cm.png", "wb").close()
+overnight.notify(text="with words", files=Figure(), channels="phone")
+"""
+    _, (line,) = program(source)
+    assert "no backend" in line
+    one, two = _waiting(tmp_path)
+    one, two = sorted((one, two), key=lambda message: message["created_us"])
+    assert Path(one["files"][0]).read_bytes() == PNG
+    assert (two["facts"]["text"], two["files"]) == ("with words", [])
+    (attached,) = tmp_path.glob("state/overnight/agent/*/attached")
+    for folder in [*attached.iterdir()]:
+        os.utime(folder, (0, 0))
+    program("open('cm.png', 'wb').close()\novernight.notify(files='cm.png')")
+    assert len([*attached.iterdir()]) == 1
 
 
 def test_secrets_of_the_environment_are_not_told(program, tmp_path) -> None:

@@ -29,9 +29,10 @@ NOT_OURS = re.compile(
     | SSH_[A-Z]+ | TMUX | STY | (WAYLAND_)?DISPLAY | DBUS_[A-Z_]+ | INVOCATION_ID        # the login
     | (COLAB|KAGGLE|KUBERNETES|WSL|JUPYTERHUB|SINGULARITY|APPTAINER)_[A-Z_]+    # the place
     | container | CODESPACES | (JUPYTER|JPY)_[A-Z_]+
-    | _[A-Z_]+ | OVERNIGHT_TRIAL_[A-Z_]+ | OVERNIGHT_ASKED        # between two programs of ours
+    | _[A-Z_]+ | OVERNIGHT_TRIAL_[A-Z_]+ | OVERNIGHT_(ASKED|AGENT_DIR) # between our programs
     | (LOCAL_|NODE_|GLOBAL_)?RANK | WORLD_SIZE | [A-Z]+_PROCID | OMPI_[A-Z_]+ | PMI_[A-Z]+
     | CUDA_[A-Z_]+ | NVIDIA_[A-Z_]+ | HF_(HOME|HUB_CACHE) | MPLBACKEND | (TQDM|TTY)_[A-Z]+ # the job
+    | HUGGINGFACE_HUB_CACHE | TRANSFORMERS_CACHE | WANDB_(BASE_URL|CONFIG_DIR)
     """,
     re.VERBOSE,
 )

@@ -1,7 +1,7 @@
 """What goes next on a channel: one message, several as a digest, or nothing until later.
 
-First what is urgent, then the oldest; what failed time and again by itself after all others. Only a
-channel with a quota gets digests: elsewhere each message is worth its own.
+First what is urgent, then the oldest; what fails time and again after all others. Only a channel
+with a quota gets digests: elsewhere each message is worth its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from overnight.agent.budget import Quota, is_limited
-from overnight.agent.lane import NUM_TRIES, Digest, Lane, Why
+from overnight.agent.lane import Digest, Lane, Why
 from overnight.outbox.folder import AgentPaths, digest
 from overnight.outbox.message import Message
 
@@ -25,8 +25,15 @@ class Item:
     """What is sent at once: a message, or several as a digest."""
 
     messages: tuple[Message, ...]
-    #: The digest itself, as it is noted; None for a single message.
-    as_one: Message | None = None
+    #: The digest; None for a single message.
+    begun: Digest | None = None
+
+    @property
+    def as_one(self) -> Message | None:
+        """The digest itself, as it is noted; None for a single message."""
+        if self.begun is None:
+            return None
+        return self.begun.as_message(self.messages[0].channel, self.created_us)
 
     @property
     def id(self) -> str:
@@ -65,24 +72,21 @@ def next_item(
         items += [Item((message,)) for message in due]
 
     def rank(item: Item) -> tuple[bool, bool, int, str]:
-        tries = lane.tries.get(item.id)
-        hopeless = tries is not None and tries.num >= NUM_TRIES
-        return hopeless, not item.urgent, item.created_us, item.id
+        return lane.lets_others_pass(item.id), not item.urgent, item.created_us, item.id
 
     return min(items, key=rank) if items else None
 
 
 def _begun(paths: AgentPaths, lane: Lane, due: Sequence[Message]) -> list[Item]:
-    """The digest that an earlier attempt has begun: again with the same members."""
-    begun = lane.digest
-    if begun is None:
-        return []
-    members = [message for message in due if message.id in begun.members]
-    if members:
-        return [_as_one(begun, members, lane.channel)]
-    if not any(os.path.exists(paths.waiting(each)) for each in begun.members):
-        lane.digest = None
-    return []
+    """The digests that earlier attempts have begun: again with the same members."""
+    found = []
+    for begun in list(lane.digests):
+        members = [message for message in due if message.id in begun.members]
+        if members:
+            found.append(_as_one(begun, members))
+        elif not any(os.path.exists(paths.waiting(each)) for each in begun.members):
+            lane.digests.remove(begun)
+    return found
 
 
 def _within(
@@ -112,15 +116,19 @@ def _within(
 
 
 def _together(lane: Lane, messages: Sequence[Message], many: int) -> list[Item]:
-    """Messages one by one; where there are ``many``, as one."""
-    if len(messages) < many or lane.digest is not None:
+    """Messages one by one; where there are ``many``, as one.
+
+    While a digest is under way there is no second: unless it fails time and again, and the others
+    would have to wait for it, or go one by one for a day.
+    """
+    begun = (each.as_message(lane.channel).id for each in lane.digests)
+    if len(messages) < many or not all(map(lane.lets_others_pass, begun)):
         return [Item((message,)) for message in messages]
     members = list(messages[:_MOST_IN_A_DIGEST])
     key = "digest:" + digest("\0".join(sorted(message.id for message in members)))
-    return [_as_one(Digest(key, [message.id for message in members]), members, lane.channel)]
+    return [_as_one(Digest(key, [message.id for message in members]), members)]
 
 
-def _as_one(begun: Digest, members: Sequence[Message], channel: str) -> Item:
-    oldest = min(message.created_us for message in members)
+def _as_one(begun: Digest, members: Sequence[Message]) -> Item:
     in_order = sorted(members, key=lambda message: (message.created_us, message.id))
-    return Item(tuple(in_order), begun.as_message(channel, oldest))
+    return Item(tuple(in_order), begun)

@@ -11,6 +11,7 @@ what keeps a message from being lost or told twice.
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import shutil
 import signal
@@ -28,15 +29,16 @@ from overnight.agent.lane import BUSY, Digest, claim_of, open_lane
 from overnight.agent.pile import Pile
 from overnight.errors import UserError
 from overnight.ledger import claims, files
-from overnight.ledger.identity import CANNOT_TELL
 from overnight.ledger.paths import RunPaths
 from overnight.messages import say
 from overnight.outbox.folder import AgentPaths, agent_paths
 from overnight.outbox.message import DELIVERED, EXPIRED, MERGED, REFUSED, Message, settle
+from overnight.outbox.reserve import with_room
 from overnight.redact import redact
 
 if TYPE_CHECKING:
-    from overnight.alerts.compose import Format, Text
+    from overnight.alerts.compose import Text
+    from overnight.alerts.settings import Format
     from overnight.channels.base import Channel
     from overnight.messages import Language
 
@@ -117,17 +119,23 @@ class Courier:
     # -- what was, what waits ------------------------------------------------------------------
 
     def _look_back(self) -> None:
-        """Takes up what a courier that died had begun."""
+        """Takes up what a courier that died had begun.
+
+        Written only where something has changed: whoever watches takes a new time of the lane for
+        progress.
+        """
+        before = copy.deepcopy(self.lane)
         if self.lane.sending and not os.path.exists(self.paths.told(self.lane.sending)):
             self.lane.died(_now_us())
         self.lane.sending = ""
         if self.lane.defined_since_ns(self.paths):
             self.lane.wait("", _now_us())
-        begun = self.lane.digest
-        if begun is not None and os.path.exists(self.paths.told(begun.as_message(self.name).id)):
-            there = {message.id: message for message in self._look()}
-            self._note_members([there[each] for each in begun.members if each in there])
-        self.lane.save(self.paths, sync=False)
+        for begun in list(self.lane.digests):
+            if os.path.exists(self.paths.told(begun.as_message(self.name).id)):
+                there = {message.id: message for message in self._look()}
+                self._note_members(begun, [there[each] for each in begun.members if each in there])
+        if self.lane != before:
+            self.lane.save(self.paths, sync=False)
 
     def _look(self) -> list[Message]:
         """This channel's messages; those told already (a death in between) are cleared away."""
@@ -171,7 +179,7 @@ class Courier:
                 if not (message.urgent and untried and may_go):
                     why = self.lane.error or say("agent.why_" + (self.lane.why or "late"))
                     self._note(message, EXPIRED, why=why)
-                    self.lane.expired(message.id, now_us)
+                    self.lane.expired(message.id)
                     self.lane.save(self.paths, sync=False)
                     continue
             left.append(message)
@@ -242,8 +250,8 @@ class Courier:
             return
         limited = is_limited(channel.limits)
         tries = self.lane.tries.get(item.id)
-        if item.as_one is not None:
-            self.lane.digest = Digest(item.as_one.key, [each.id for each in item.messages])
+        if item.begun is not None and item.begun not in self.lane.digests:
+            self.lane.digests.append(item.begun)
         self.lane.begin(item.id, _now_us(), urgent=item.urgent)
         self.lane.save(self.paths, sync=limited)
         crashpoint.reach("message.counted")
@@ -346,26 +354,25 @@ class Courier:
 
     def _delivered(self, item: Item, reference: str | None) -> None:
         now_us = _now_us()
-        if item.as_one is None:
+        as_one = item.as_one
+        if as_one is None or item.begun is None:
             message = item.messages[0]
             self._note(message, DELIVERED, urgent=item.urgent)
             if reference and message.live and message.run_dir:
                 self.lane.keep_live(message.run_dir, reference)
         else:
             with contextlib.suppress(OSError):  # no room: its members, each moved, say the same
-                settle(self.paths, item.as_one, DELIVERED, urgent=item.urgent)
+                settle(self.paths, as_one, DELIVERED, urgent=item.urgent)
             crashpoint.reach("message.merged")
-            self._note_members(item.messages)
+            self._note_members(item.begun, item.messages)
         self.lane.delivered(item.id, now_us)
         self.lane.save(self.paths, sync=False)
 
-    def _note_members(self, messages: Sequence[Message]) -> None:
-        begun = self.lane.digest
-        assert begun is not None
+    def _note_members(self, begun: Digest, messages: Sequence[Message]) -> None:
         for message in messages:
             self._note(message, MERGED, into=begun.as_message(self.name).id)
             self.lane.tries.pop(message.id, None)
-        self.lane.digest = None
+        self.lane.digests.remove(begun)
 
     def _refused(self, item: Item, error: UserError) -> None:
         now_us = _now_us()
@@ -374,8 +381,8 @@ class Courier:
         fix = redact(error.fix)[:_MOST_ERROR_CHARS]
         for message in item.messages:
             self._note(message, REFUSED, why=why, fix=fix)
-        if item.as_one is not None:
-            self.lane.digest = None
+        if item.begun is not None:
+            self.lane.digests.remove(item.begun)
         self.lane.refused(item.id, now_us, why, fix)
         self.lane.save(self.paths, sync=False)
 
@@ -418,9 +425,9 @@ class Courier:
 
 def main(channel: str) -> int:
     """The child process of one channel."""
-    paths = agent_paths().make()
+    paths = agent_paths()
     what = claim_of(channel)
-    number = _take(paths, what)
+    number = with_room(paths, lambda: claims.take(paths.claims, what, stale_s=_STALE_S))
     if number is None:
         return BUSY
     try:
@@ -434,32 +441,12 @@ def main(channel: str) -> int:
 
         signal.signal(signal.SIGTERM, on_sigterm)
         courier.work()
-    except OSError as error:
-        sys.stderr.write(f"{channel}: {redact(str(error))}\n")
+    except OSError:  # a disk that is full or away: no bug, and it is told by what does not come
         return 1
     finally:
         with contextlib.suppress(OSError):
             claims.leave(paths.claims, what, number)
     return 0
-
-
-def _take(paths: AgentPaths, what: str) -> int | None:
-    _, identity = claims.holder(paths.claims, what)
-    force = identity is not None and identity.look() == CANNOT_TELL and _is_stale(paths, what)
-    number = claims.take(paths.claims, what, force=force)
-    # One that tidied up behind itself in this moment may have freed a number below its own.
-    newest, _ = claims.holder(paths.claims, what)
-    return number if number == newest else None
-
-
-def _is_stale(paths: AgentPaths, what: str) -> bool:
-    """Whether a courier that cannot be seen from here took its place long ago."""
-    number, _ = claims.holder(paths.claims, what)
-    try:
-        changed_s = os.stat(os.path.join(paths.claims, f"{what}.{number}")).st_mtime
-    except OSError:
-        return False
-    return time.time() - changed_s > _STALE_S
 
 
 def _format(chosen: str, default: Format) -> Format:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from overnight.alerts.facts import facts_of
@@ -14,11 +18,12 @@ from overnight.alerts.settings import Settings
 from overnight.ledger import files
 from overnight.ledger.format import time_us
 from overnight.ledger.identity import ALIVE, Identity
-from overnight.ledger.paths import RunPaths
+from overnight.ledger.paths import RunPaths, kind_dir
 from overnight.ledger.reader import Tail, stems
 from overnight.ledger.state import ENDED, Unattended, view
 from overnight.outbox.folder import AgentPaths
-from overnight.outbox.message import Message, put
+from overnight.outbox.message import Message, is_known, put
+from overnight.outbox.reserve import give_back_if_full
 from overnight.supervisor.ending import log_tail, settle
 
 assert sys.platform != "win32"
@@ -29,6 +34,8 @@ _LOOK_YOURSELF_S = 5.0
 _AWAY_S = 86_400.0
 #: What was told is noted for a month: of what is older nobody knows whether it was.
 _OLD_US = 30 * 86_400 * 1_000_000
+_PUTS_FOR_S = 0.5
+_MOST_COMPLAINTS = 20
 
 
 class Followed:
@@ -47,12 +54,18 @@ class Followed:
         self.run = run
         #: Whether all of it was put into the outbox.
         self.is_done = False
+        #: Whether a look ended before all of it was: the next is to come soon.
+        self.has_more = False
         self.settings = Settings()
         self.judge = Judge(self.settings)
         self._asked: dict[str, Any] | None = None
         self._tails: dict[str, Tail] = {}
+        #: Read, and not yet judged: what else is told by them has to be known first.
+        self._events: list[dict[str, Any]] = []
         #: What the disk has not yet taken.
         self._pending: list[Alert] = []
+        #: What went wrong in Overnight itself: each thing is written to the log once.
+        self._complained: set[str] = set()
         self._ended = False
         #: Where the newest attempt's output begins in the log.
         self._log_from = 0
@@ -62,6 +75,11 @@ class Followed:
         self._away_since = 0.0
         self._snapshot: Any = None
         self._read_settings()
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it is known what is to be told; not where the run's disk was away so far."""
+        return self._asked is not None
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -82,7 +100,7 @@ class Followed:
         self.judge = Judge(self.settings)
         self.judge.restore((files.read_json(self.paths.judged(self.run.dir)) or {}).get("judge"))
         # Read anew from the start: the same alerts come under the same keys.
-        self._tails = {}
+        self._tails, self._events = {}, []
 
     def look(self) -> None:
         """Puts what is new into the outbox.
@@ -93,29 +111,56 @@ class Followed:
         if not os.path.isdir(self.run.dir):  # removed: nothing is to be told any more
             self._away_since = self._away_since or time.monotonic()
             away_s = time.monotonic() - self._away_since
-            self.is_done = os.path.isdir(self.run.root) or away_s > _AWAY_S
+            # Not the root: that may be the empty folder which a disk is mounted on.
+            runs_dir = os.path.dirname(kind_dir(self.run.root, self.run.kind))
+            self.is_done = os.path.isdir(runs_dir) or away_s > _AWAY_S
             return
+        self._away_since = 0.0
         self._read_settings()
         self._look_yourself()
-        # Values first: they came before the end that follows them.
-        self._read_ledger("metrics", "job", "system")
-        self._read_status()
-        self._read_ledger("events")
-        while self._pending:
-            self.put(self._pending[0])
-            del self._pending[0]
+        # What was written before an end is there once the end is: so events are read first, and
+        # judged last.
+        self._events += (record for _, record in self._new("events"))
+        for base in ("metrics", "job", "system"):
+            for stem, record in self._new(base):
+                self._attempt(partial(self._judge, base, stem, record))
+        self._attempt(self._read_status)
+        for record in self._events:
+            self._attempt(partial(self._judge, "events", "events", record))
+        self._events = []
+        if not self._ended and os.path.exists(self.run.exit_json):
+            give_back_if_full(self.paths)  # on the same disk its end cannot be written down either
+        self._put_pending()
+        self.is_done = self._ended and not self._pending
         self._save()
-        self.is_done = self._ended
 
-    def _read_ledger(self, *bases: str) -> None:
-        for base in bases:
-            for stem in stems(self.run.dir, base):
-                tail = self._tails.setdefault(stem, Tail(self.run.dir, stem))
-                for record in tail.read():
-                    alerts = self._judged(base, stem, record)
-                    said_us = time_us(record.get("_t"))
-                    if said_us is None or time.time_ns() // 1000 - said_us < _OLD_US:
-                        self._pending += alerts
+    def _new(self, base: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What came since the last look, with the name of its file."""
+        for stem in stems(self.run.dir, base):
+            tail = self._tails.setdefault(stem, Tail(self.run.dir, stem))
+            for record in tail.read():
+                yield stem, record
+
+    def _judge(self, base: str, stem: str, record: dict[str, Any]) -> None:
+        alerts = self._judged(base, stem, record)
+        said_us = time_us(record.get("_t"))
+        if said_us is None or time.time_ns() // 1000 - said_us < _OLD_US:
+            self._pending += alerts
+
+    def _attempt(self, do: Callable[[], None]) -> None:
+        """Does something with one record: what goes wrong there must not silence the run.
+
+        The traceback is in the agent's log, once. OSError is raised: it may work at the next look.
+        """
+        try:
+            do()
+        except OSError:
+            raise
+        except Exception:
+            text = traceback.format_exc()
+            if text not in self._complained and len(self._complained) < _MOST_COMPLAINTS:
+                self._complained.add(text)
+                sys.stderr.write(f"{self.run.dir}\n{text}")
 
     def _judged(self, base: str, stem: str, record: dict[str, Any]) -> list[Alert]:
         if base == "metrics":
@@ -152,7 +197,7 @@ class Followed:
         now_us = time.time_ns() // 1000
         if changed != self._status_at:
             self._status = files.read_json(self.run.status_json) or {}
-            self._pending += self.judge.status(self._status, now_us)
+            self._pending += self.judge.status(self._status)
             self._status_at = changed
             return
         elapsed_s, updated_us = self._status.get("elapsed_s"), self._status.get("updated_us")
@@ -177,27 +222,47 @@ class Followed:
             elapsed_s = time.time() - seen.started_us / 1e6
             self._pending += self.judge.tick(elapsed_s)
 
-    def put(self, alert: Alert) -> None:
-        """One message per channel. Raises OSError if the outbox cannot be written."""
-        now_us = time.time_ns() // 1000
+    def _put_pending(self) -> None:
+        """Puts alerts into the outbox, for a moment: the couriers of the others wait meanwhile."""
+        until = math.inf
+        facts: dict[str, Any] = {}
+        self.has_more = False
+        while self._pending and time.monotonic() < until:
+            self._attempt(partial(self._put, self._pending[0], facts))
+            del self._pending[0]
+            # From the first on: with that one the facts were gathered, however long it took.
+            until = min(until, time.monotonic() + _PUTS_FOR_S)
+        self.has_more = bool(self._pending)
+
+    def _put(self, alert: Alert, facts: dict[str, Any]) -> None:
+        """One message per channel. Raises OSError if the outbox cannot be written.
+
+        Args:
+            alert: What is to be told.
+            facts: Those of the run, once they are known: gathering them takes a third of a second.
+        """
         special = dict(alert.facts)
-        named = special.pop("channels", None) or self.settings.channels
+        named = _texts(special.pop("channels", None)) or self.settings.channels
         message = Message(
             key=f"{self.run.dir}\0{alert.key}",
             channel="",
             event=alert.event,
-            created_us=now_us,
-            facts={**facts_of(self.run, view(self.run), now_us=now_us), **special},
+            created_us=time.time_ns() // 1000,
             urgent=alert.urgent,
             live=alert.live,
             template=self.settings.template,
             language=self.settings.language,
-            files=tuple(str(path) for path in special.get("files", ())),
+            files=_texts(special.get("files")),
             run_dir=self.run.dir,
         )
         for channel in named:
             form = self.settings.formats.get(channel) or self.settings.format or ""
-            put(self.paths, replace(message, channel=channel, format=form))
+            mine = replace(message, channel=channel, format=form)
+            if is_known(self.paths, mine):
+                continue
+            if not facts:
+                facts.update(facts_of(self.run, view(self.run), now_us=message.created_us))
+            put(self.paths, replace(mine, facts={**facts, **special}))
 
     def _save(self) -> None:
         """Keeps what cannot be read anew from the ledger: what the time left was before."""
@@ -206,3 +271,12 @@ class Followed:
             said = files.to_json({"dir": self.run.dir, "judge": snapshot})
             files.replace(self.paths.judged(self.run.dir), said, sync=False)
             self._snapshot = snapshot
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """What a job said where names are meant: one, several, or anything at all."""
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, list):
+        return ()
+    return tuple(each for each in value if isinstance(each, str))

@@ -18,6 +18,7 @@ from xml.sax.saxutils import escape
 
 from overnight.errors import UserError
 from overnight.ledger import files
+from overnight.outbox.folder import VARIABLE, agent_paths
 
 assert sys.platform != "win32"
 
@@ -120,15 +121,17 @@ _CARRIED = (
     "XDG_STATE_HOME", "XDG_CONFIG_HOME", "LANG", "http_proxy", "https_proxy", "no_proxy",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "all_proxy", "SSL_CERT_FILE",
     "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "OVERNIGHT_LANG",
+    VARIABLE,
 )  # fmt: skip
 
 
 def _environment() -> dict[str, str]:
     """What is carried over; no address with a password in it, since others can read these."""
+    said = {**os.environ, VARIABLE: agent_paths().dir}
     return {
         name: value
         for name in _CARRIED
-        if (value := os.environ.get(name, "")) and "@" not in value and value.isprintable()
+        if (value := said.get(name, "")) and "@" not in value and value.isprintable()
     }
 
 

@@ -7,7 +7,6 @@ Every wait is written with the moment it was decided: a clock that is set back v
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from overnight.ledger.paths import config_dir
 from overnight.messages import say
 from overnight.outbox.folder import AgentPaths, digest
 from overnight.outbox.message import DELIVERED, Message
+from overnight.outbox.reserve import FULL, with_room
 
 _SECOND_US = 1_000_000
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 5.0, 3600.0
@@ -31,7 +31,6 @@ NUM_TRIES = 3
 _NUM_TRIES_KEPT, _NUM_LIVE_KEPT = 64, 50
 #: Files on a disk take whole blocks anyway; so the next state fits where this one lies.
 _BLOCK_BYTES = 4096
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 #: The exit status of a courier that found another one at work (EX_TEMPFAIL of sysexits.h).
 BUSY = 75
@@ -91,7 +90,7 @@ class Lane:
         sending: The id of what is being sent: still here after a death, for that one's account.
         last_sent_us: The last delivery.
         num_expired: Messages that were given up after a day.
-        last_expired_us: When that happened last.
+        digests: What was begun together; a new one only where none of these may yet go.
     """
 
     channel: str
@@ -104,9 +103,8 @@ class Lane:
     sending: str = ""
     last_sent_us: int = 0
     num_expired: int = 0
-    last_expired_us: int = 0
     trouble: Trouble | None = None
-    digest: Digest | None = None
+    digests: list[Digest] = field(default_factory=list)
     budget: Budget = field(default_factory=Budget)
     tries: dict[str, Tries] = field(default_factory=dict)
     live: dict[str, str] = field(default_factory=dict)
@@ -116,11 +114,20 @@ class Lane:
         if now_us < self.decided_us:  # the clock was set back
             return now_us
         at_us = self.next_at_us if message.urgent else max(self.next_at_us, self.normal_at_us)
-        begun = self.digest
-        together = begun is not None and message.id in begun.members
-        what = begun.as_message(self.channel) if begun is not None and together else message
-        tries = self.tries.get(what.id)
+        begun = next((each for each in self.digests if message.id in each.members), None)
+        tries = self.tries.get((begun.as_message(self.channel) if begun else message).id)
         return max(at_us, tries.next_at_us if tries else 0)
+
+    def lets_others_pass(self, message_id: str) -> bool:
+        """Whether a message, or a digest, failed so often that another one is to be tried.
+
+        While all fail, nobody knows whose fault it is. Once another one has arrived, this one has
+        its turn again; if it fails then, the fault is its own.
+        """
+        tries = self.tries.get(message_id)
+        if tries is None or tries.num < NUM_TRIES:
+            return False
+        return self.failures > 0 or tries.next_at_us > 0
 
     def defined_since_ns(self, paths: AgentPaths) -> int:
         """When the person changed a channel after the lane began to wait for it; 0 if not."""
@@ -180,22 +187,20 @@ class Lane:
         normal_us = max(0, self.normal_at_us - now_us)
         self.wait("retry", now_us, next_us=round(wait_s * _SECOND_US), normal_us=normal_us)
 
-    def died(self, now_us: int) -> str:
-        """If the courier before this one died while it sent: what; it has failed once by that."""
+    def died(self, now_us: int) -> None:
+        """If the courier before this one died while it sent: that has failed once by this."""
         victim, self.sending = self.sending, ""
         if victim:
             tries = self.tries.setdefault(victim, Tries())
             tries.num += 1
             tries.bare += 1
-            if tries.num > NUM_TRIES:
+            if tries.num >= NUM_TRIES:
                 tries.next_at_us = now_us + round(backoff_s(tries.num) * _SECOND_US)
                 self.decided_us = now_us
-        return victim
 
-    def expired(self, message_id: str, now_us: int) -> None:
+    def expired(self, message_id: str) -> None:
         """A message was given up."""
         self.num_expired += 1
-        self.last_expired_us = now_us
         self.tries.pop(message_id, None)
 
     def keep_live(self, run_dir: str, reference: str) -> None:
@@ -208,6 +213,8 @@ class Lane:
     def save(self, paths: AgentPaths, *, sync: bool) -> None:
         """Writes the file; on a full disk over the old one, whose blocks are ours already.
 
+        Where there is none yet, or it is too small, with the room that was set aside.
+
         Args:
             paths: The agent's.
             sync: It must survive a power cut: what was counted of a budget.
@@ -218,11 +225,16 @@ class Lane:
         data = files.to_json(asdict(self))
         data = data.ljust(-(-len(data) // _BLOCK_BYTES) * _BLOCK_BYTES, b" ")
         path = paths.lane(self.channel)
-        try:
-            files.replace(path, data, sync=sync)
-        except OSError as error:
-            if error.errno not in _FULL or not _write_over(path, data):
-                raise
+
+        def write() -> bool:
+            try:
+                files.replace(path, data, sync=sync)
+            except OSError as error:
+                if error.errno not in FULL or not _write_over(path, data):
+                    raise
+            return True
+
+        with_room(paths, write)
 
 
 def _write_over(path: str, data: bytes) -> bool:
@@ -343,7 +355,7 @@ def from_json(value: Mapping[str, Any], channel: str) -> Lane | None:
     """What ``save`` wrote; None for anything that it cannot have written."""
     lane = Lane(channel)
     for name in ("next_at_us", "normal_at_us", "decided_us", "failures", "last_sent_us",
-                 "num_expired", "last_expired_us"):  # fmt: skip
+                 "num_expired"):  # fmt: skip
         number = value.get(name)
         if type(number) is not int or not 0 <= number < 1 << 60:
             return None
@@ -366,7 +378,9 @@ def from_json(value: Mapping[str, Any], channel: str) -> Lane | None:
         if found is not None:
             lane.tries[message_id] = found
     lane.trouble = _trouble(value.get("trouble"))
-    lane.digest = _digest(value.get("digest"))
+    digests = value.get("digests")
+    found_digests = map(_digest, digests if isinstance(digests, list) else ())
+    lane.digests = [each for each in found_digests if each is not None]
     return lane
 
 

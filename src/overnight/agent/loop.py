@@ -20,12 +20,14 @@ from functools import partial
 from overnight.agent import logins
 from overnight.agent.couriers import Couriers, forget_channels
 from overnight.agent.followed import Followed
+from overnight.agent.lane import BUSY
 from overnight.agent.ping import Ping
 from overnight.ledger import claims
 from overnight.ledger.identity import ALIVE
 from overnight.ledger.paths import RunPaths
 from overnight.outbox import follow, keep
 from overnight.outbox.folder import AgentPaths, agent_paths
+from overnight.outbox.reserve import set_aside
 from overnight.outbox.summon import alive
 from overnight.supervisor import process
 from overnight.supervisor.wake import Wake
@@ -35,6 +37,8 @@ assert sys.platform != "win32"
 #: A nudge wakes it at once; this is for what changes without one (values, the time left).
 _TICK_S = 2.0
 _IDLE_TICK_S = 5.0
+#: Where a run has more to tell than fits into one look.
+_SHORT_TICK_S = 0.05
 _LEAVES_AFTER_S = 60.0
 _SIGN_OF_LIFE_S = 20.0
 #: Whoever has just kept a channel is about to say what for.
@@ -84,7 +88,9 @@ class Agent:
             if self.is_free() and self.leave():
                 return
             tick_s = _TICK_S if self.runs else _IDLE_TICK_S
-            self.wake.sleep(max(0.05, min(wait_s, tick_s)))
+            if any(followed.has_more for followed in self.runs.values()):
+                tick_s = _SHORT_TICK_S
+            self.wake.sleep(max(_SHORT_TICK_S, min(wait_s, tick_s)))
         self.couriers.stop()
         self.ping.stop()
         self.give_back()
@@ -123,9 +129,14 @@ class Agent:
         needed = keep.kept_lately(_CHANNELS_KEPT_S)
         for followed in self.runs.values():
             needed.update(followed.channels)
-        # A run that this agent cannot follow will be followed by a later version.
-        if not self.given_up:
+        # One whose disk is away needs who knows what; one that this agent cannot follow will be
+        # followed by a later version.
+        read = {folder for folder, followed in self.runs.items() if followed.is_read}
+        asked = {run.dir for run in follow.all_asked()}
+        if asked <= read and not self.given_up:
             forget_channels(self.paths, needed)
+        if not asked:
+            keep.forget_heartbeat(_CHANNELS_KEPT_S)
 
     def attempt(self, folder: str, do: Callable[[], None]) -> None:
         """Does something for one run; what goes wrong there must not cost the others theirs."""
@@ -143,7 +154,9 @@ class Agent:
         now = time.monotonic()
         if now - self._signed_at >= _SIGN_OF_LIFE_S:
             with contextlib.suppress(OSError):  # a full or read-only disk
-                os.utime(self.paths.claims)
+                claims.touch(self.paths.claims, "agent", self.number)
+            if self.runs and not self.couriers.busy:  # nothing needs the room at the moment
+                set_aside(self.paths)
             self._signed_at = now
 
     def is_free(self) -> bool:
@@ -191,17 +204,15 @@ def main(words: list[str]) -> int:
     stays = "--stay" in words
     number = _take_over(paths) if stays else _take(paths)
     if number is None:
-        return 0
+        # Who has started one that stays tries again, if it does not end well.
+        return BUSY if stays else 0
     claims.forget_older(paths.claims, "agent", number)
     Agent(paths, number, stays=stays).serve()
     return 0
 
 
 def _take(paths: AgentPaths) -> int | None:
-    number = claims.take(paths.claims, "agent", force=_is_stale(paths))
-    # One that tidied up behind itself in this moment may have freed a number below its own.
-    newest, _ = claims.holder(paths.claims, "agent")
-    return number if number == newest else None
+    return claims.take(paths.claims, "agent", stale_s=3 * _SIGN_OF_LIFE_S)
 
 
 def _take_over(paths: AgentPaths) -> int | None:
@@ -213,11 +224,3 @@ def _take_over(paths: AgentPaths) -> int | None:
             process.send(found.pid, signal.SIGTERM)
         time.sleep(_LOOK_AGAIN_S)
     return number
-
-
-def _is_stale(paths: AgentPaths) -> bool:
-    """Whether an agent that cannot be seen from here has given no sign of life for long."""
-    try:
-        return time.time() - os.stat(paths.claims).st_mtime > 3 * _SIGN_OF_LIFE_S
-    except OSError:
-        return True

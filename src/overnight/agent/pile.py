@@ -42,38 +42,39 @@ class Pile:
         except OSError:
             changed_ns = -1
         if changed_ns != self._listed_ns:
-            self._list()
-            settled = abs(time.time_ns() - changed_ns) > _STEP_NS
+            settled = self._list() and abs(time.time_ns() - changed_ns) > _STEP_NS
             self._listed_ns = changed_ns if settled else -1
         there = [message for message in self._by_name.values() if message is not None]
         return sorted(there, key=lambda each: (not each.urgent, each.created_us, each.id))
 
-    def _list(self) -> None:
+    def _list(self) -> bool:
+        """Reads what is new; False if something could not be read, and may be at the next look."""
         try:
             names = os.listdir(self._paths.outbox)
-        except OSError:
+        except FileNotFoundError:
             names = []
+        except OSError:
+            return False
         there = {name for name in names if name.endswith(_SUFFIX)}
         for gone in self._by_name.keys() - there:
             del self._by_name[gone]
+        is_whole = True
         for name in there - self._by_name.keys():
-            self._read(name)
+            is_whole = self._read(name) and is_whole
+        return is_whole
 
-    def _read(self, name: str) -> None:
+    def _read(self, name: str) -> bool:
         path = os.path.join(self._paths.outbox, name)
         try:
             value = files.read_json(path)
-        except OSError:  # it may be readable at the next look
-            return
+        except OSError:
+            return False
         if value is None and not os.path.exists(path):  # delivered in this moment
-            return
+            return True
         message = Message.from_json(value or {})
         if message is not None and message.id + _SUFFIX != name:
             message = None  # not the file that settling it would remove
         if message is not None and not self._wanted(message.channel):
             message = replace(message, facts={}, template="", files=())
         self._by_name[name] = message
-
-    def is_damaged(self, name: str) -> bool:
-        """Whether a file of the outbox was read and holds no message."""
-        return name in self._by_name and self._by_name[name] is None
+        return True

@@ -11,18 +11,18 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from overnight.alerts import template as wording
 from overnight.alerts.fit import Part, fitted
 from overnight.alerts.known import Known
 from overnight.alerts.pieces import EVENTS, Pieces, word
+from overnight.alerts.settings import Format
 from overnight.alerts.spoken import span
 from overnight.alerts.trim import clean, cut, last_lines
 from overnight.errors import UserError
 from overnight.messages import Language, say, speaking
 
-Format = Literal["short", "full", "custom"]
 #: KakaoTalk's text template takes so many; and a longer line is no glance.
 SHORT_CHARS = 200
 #: Telegram takes 4096, the least of the services that take a page.
@@ -168,7 +168,7 @@ def _short_parts(said: Pieces) -> list[Part]:
     if event == "crashed":
         return [cause, place, progress, Part(said.refused(), 5), resume, host]
     if event == "lost":
-        return [Part(said.lost()), progress, resume, host]
+        return [Part(said.lost(), 0 if not cause.text else 2), cause, progress, resume, host]
     if event == "stopped":
         return [progress, Part(said.best(), 3), resume, host]
     if event == "stalled":
@@ -203,7 +203,7 @@ def _sentences(said: Pieces) -> list[Part]:
     opening = _opening(said)
     if event == "early_stopped":
         return [Part(opening), Part(known.text("text"), 3)]
-    if event not in ("crashed", "restarting", "finished"):
+    if event not in ("crashed", "restarting", "finished", "lost"):
         return [Part(opening)]
     cause, fix = said.cause_sentences()
     evidence = known.evidence(_EVIDENCE_LINES, _EVIDENCE_CHARS) if cause else ""

@@ -17,6 +17,7 @@ from typing import Any
 
 from overnight.alerts import names
 from overnight.alerts.rule import Rule
+from overnight.ledger.format import EPOCH
 
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
@@ -52,12 +53,12 @@ class Point:
     step: int | None = None
     clock_s: float = 0.0
     attempt: int = 0
-    kind: str = "epoch"
+    kind: str = EPOCH
 
     @property
     def axis(self) -> int | None:
         """Where it stands among the rows of its kind."""
-        return self.epoch if self.kind == "epoch" else self.step
+        return self.epoch if self.kind == EPOCH else self.step
 
     def dump(self) -> list[Any]:
         """The point, ready for JSON."""
@@ -84,9 +85,13 @@ class Condition:
     _bests: list[Point] = field(default_factory=list)
     _fired: list[Point] = field(default_factory=list)
     _attempt: int = 0
+    #: Of each kind of row, how far this attempt has come; and how far any before it came.
     _reach: dict[str, int] = field(default_factory=dict)
+    _before: dict[str, int] = field(default_factory=dict)
     #: Up to where a resumed run goes over ground on which this was told already.
     _told_up_to: dict[str, int] = field(default_factory=dict)
+    #: The largest value so far, where the rule asks for a share: beyond 1 the job logs 0–100.
+    _most: float | None = None
 
     def __post_init__(self) -> None:
         self._of_system = self.rule.is_of_system
@@ -102,9 +107,11 @@ class Condition:
         if point.attempt < self._attempt:
             return False  # of an attempt that a newer one has taken the place of
         if point.attempt > self._attempt:
-            self._rewind(point)
+            self._begin(point)
         axis = point.axis
         if axis is not None:
+            if point.kind not in self._reach:
+                self._rewind(point.kind, axis)
             self._reach[point.kind] = max(axis, self._reach.get(point.kind, axis))
         fires = (
             self._no_new(point) if self.rule.kind == "no_new" else self._turns_true(point, whole)
@@ -118,9 +125,13 @@ class Condition:
         return True
 
     def has_reached(self, point: Point) -> bool:
-        """Whether a value of this epoch, or a later one, was seen in this attempt."""
-        axis, reach = point.axis, self._reach.get(point.kind)
-        return point.attempt <= self._attempt and (axis is None or (reach or -1) >= axis)
+        """Whether one of its epoch was seen in this attempt; without epochs: the very same."""
+        if point.attempt != self._attempt:
+            return False
+        if point.axis is None:
+            return bool(self._usual) and self._usual[-1].value == point.value
+        reach = self._reach.get(point.kind)
+        return reach is not None and reach >= point.axis
 
     def would_fire(self, point: Point) -> bool:
         """Whether a value that is still growing is beyond the limit already; takes nothing in."""
@@ -143,8 +154,10 @@ class Condition:
         if point.value is None:
             return False
         holds = self._holds(point, whole)
-        if self.rule.kind == "median" and math.isfinite(point.value):
-            self._usual = [*self._usual[1 - _NUM_USUAL :], point]
+        if math.isfinite(point.value):
+            if self.rule.kind == "median":
+                self._usual = [*self._usual[1 - _NUM_USUAL :], point]
+            self._most = max(abs(point.value), self._most or 0.0)
         if not holds:
             self._since = None
             if not self._armed:
@@ -179,8 +192,10 @@ class Condition:
         elif rule.unit == "%":
             system = names.system_value(rule.name)
             if system is None:
-                # Some log 0.913, some 91.3.
-                limit = rule.number if abs(value) > 1 else limit
+                # Some log 0.913, some 91.3; and 0.97 may be the first of either.
+                if self._most is None and rule.op in (">", ">=") and abs(value) <= 1:
+                    return None
+                limit = rule.number if max(abs(value), self._most or 0.0) > 1 else limit
             elif system.measure == "%":
                 limit = rule.number
             elif not whole:
@@ -253,23 +268,29 @@ class Condition:
 
     # ── a resumed run ────────────────────────────────────────────────────────────────────
 
-    def _rewind(self, point: Point) -> None:
-        """A newer attempt begins at this point: what lies behind it is gone over again."""
-        first, kind = point.axis, point.kind
+    def _begin(self, point: Point) -> None:
+        """A newer attempt begins."""
         self._attempt, self.num_fired = point.attempt, 0
         self._since = None
-        if first is None:
-            return
+        for kind, reach in self._reach.items():
+            self._before[kind] = max(reach, self._before.get(kind, reach))
+        self._reach = {}
+        if point.kind == EPOCH and point.epoch is None:
+            # Printed, and nobody counts the epochs: how far it went back is not known.
+            self._bests, self._usual, self._clear_since = [], [], None
+
+    def _rewind(self, kind: str, first: int) -> None:
+        """An attempt's rows of a kind begin: what an earlier one had from there on is repeated."""
 
         def stays(each: Point) -> bool:
-            axis = each.epoch if kind == "epoch" else each.step
-            return axis is None or axis < first
+            axis = each.axis
+            return each.kind != kind or axis is None or axis < first
 
         self._bests = [each for each in self._bests if stays(each)]
         self._usual = [each for each in self._usual if stays(each)]
         kept = [each for each in self._fired if stays(each)]
         if len(kept) < len(self._fired):
-            self._told_up_to[kind] = self._reach.get(kind, first)
+            self._told_up_to[kind] = self._before.get(kind, first)
             self._fired, self._armed, self._clear_since = kept, True, None
 
     # ── kept between two lives of the agent ──────────────────────────────────────────────
@@ -286,6 +307,8 @@ class Condition:
             "fired_at": [each.dump() for each in self._fired[-10:]],
             "attempt": self._attempt,
             "reach": dict(self._reach),
+            "before": dict(self._before),
+            "most": self._most,
             "told": dict(self._told_up_to),
         }
 
@@ -306,8 +329,10 @@ class Condition:
             _bests=_points(data["bests"]),
             _fired=_points(data["fired_at"]),
             _attempt=int(data["attempt"]),
-            _reach={str(key): int(value) for key, value in dict(data["reach"]).items()},
-            _told_up_to={str(key): int(value) for key, value in dict(data["told"]).items()},
+            _reach=_by_kind(data["reach"]),
+            _before=_by_kind(data["before"]),
+            _told_up_to=_by_kind(data["told"]),
+            _most=None if data["most"] is None else float(data["most"]),
         )
 
 
@@ -334,6 +359,10 @@ def _point(data: Any) -> Point | None:
         int(attempt),
         str(kind),
     )
+
+
+def _by_kind(data: Any) -> dict[str, int]:
+    return {str(key): int(value) for key, value in dict(data).items()}
 
 
 def _points(data: Any) -> list[Point]:

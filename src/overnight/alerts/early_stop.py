@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from overnight.alerts.known import whole
+from overnight.alerts.trim import ESCAPE
 from overnight.redact import redact
 
 #: ``callback``: the job said so in its ledger. ``said``: a line of its log. ``short``: it ended
@@ -27,7 +29,6 @@ _LINES_BACK = 500
 _LEAST_EPOCHS_LEFT = 2
 _LEAST_SHARE_LEFT = 0.1
 
-_ANSI = re.compile(r"\x1b(?:\[[0-9;:?]{0,32}[ -/]{0,2}[@-~]|\][^\x07\x1b]{0,256}(?:\x07|\x1b\\))")
 _BREAK = re.compile(r"[\r\n\x0b\x0c\x85\u2028\u2029]+")
 #: Whatever may stand in front of a message: time, level, the writer's name.
 _HEAD = r"(?:^|[\]|>}:–—-]\s{0,4})[^\w\n]{0,8}"
@@ -53,7 +54,7 @@ _FIRED = re.compile(
             r"|condition reached|criteri(?:on|a) (?:met|reached)|at epoch|at step|at iter|at round"
             r"|@ ?ep|after \d|in epoch|on epoch|epoch \d|no improvement|because|due to)",
             _HEAD + _EARLY + r"[\s.!…)]{0,6}$",
-            r"\b(?:stopp(?:ing|ed) (?:the )?(?:training )?early)\b(?! stop)",
+            r"\b(?:stopp(?:ing|ed) (?:the )?(?:training )?early)\b(?! (?:stop|(?:is|if|will)\b))",
             r"\btrigger(?:ed|ing|s)? (?:the )?early[ _-]?stop",
             r"no improvement (?:for|in|since|after) .{1,40}(?:early exit|stopping\b(?! round))",
             # home-made, in Korean
@@ -155,17 +156,13 @@ def _called(job_events: Iterable[Mapping[str, Any]]) -> int | None:
     """
     called, fold_called, newest_fold = None, None, None
     for record in job_events:
-        fold = _whole(record.get("fold"))
+        fold = whole(record.get("fold"))
         newest_fold = newest_fold if fold is None else fold
         if record.get("_event") == "EarlyStopped":
-            epoch = _whole(record.get("epoch"))
+            epoch = whole(record.get("epoch"))
             called = -1 if epoch is None else max(-1, epoch)
             fold_called = newest_fold
     return called if fold_called == newest_fold else None
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _said(log_tail: str) -> tuple[str, int | None, int | None]:
@@ -192,7 +189,7 @@ def _said(log_tail: str) -> tuple[str, int | None, int | None]:
 
 def _lines(log_tail: str) -> list[str]:
     # A bar may write over its own line, and a message may stand behind a bar's frame.
-    found = (_ANSI.sub("", line).strip() for line in _BREAK.split(log_tail))
+    found = (ESCAPE.sub("", line).strip() for line in _BREAK.split(log_tail))
     return [line[-_LINE_CHARS:] for line in found if line]
 
 

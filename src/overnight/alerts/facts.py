@@ -73,7 +73,9 @@ def facts_of(run: RunPaths, view: View, *, now_us: int) -> dict[str, Any]:
         "gpu": _cards(status.get("sample")) if moving else "",
         "log": run.log if os.path.exists(run.log) else "",
     }
-    if info.get("supervised") is not False:
+    if info.get("supervised") is False:
+        facts["own"] = True
+    else:
         facts["resume"] = "overnight resume " + _quoted(run.run_id)
     facts.update(_progress(status.get("estimate"), age_s if moving else None))
     facts.update(_numbers(run, status, facts))

@@ -14,18 +14,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from overnight.alerts import early_stop
+from overnight.alerts.known import finite, whole
 from overnight.alerts.numbers import Numbers
 from overnight.alerts.outlook import News, Outlook, Standing, standing
+from overnight.alerts.pieces import Event
 from overnight.alerts.settings import Settings
 from overnight.ledger.format import row, time_us
 
-Event = Literal[
-    "started", "finished", "crashed", "stalled", "recovered", "early_stopped", "stopped", "lost",
-    "restarting", "eta_moved", "milestone", "heartbeat", "threshold", "text", "channel", "digest",
-]  # fmt: skip
 #: What somebody gets up for: it may use the slots of a budget that are kept for it.
 URGENT = frozenset({"crashed", "finished", "lost", "early_stopped", "stopped", "stalled"})
 
@@ -88,7 +86,7 @@ class Judge:
             record: With the last 64 KB of the attempt's output as ``log_tail``, where it is
                 ``Exited`` and the run ended well: early stopping is read there.
         """
-        attempt, event = _whole(record.get("_attempt")) or 0, record.get("_event")
+        attempt, event = whole(record.get("_attempt")) or 0, record.get("_event")
         self._attempt = max(self._attempt, attempt)
         if event == "Started":
             self._is_over = False
@@ -158,7 +156,7 @@ class Judge:
         if by_job is not None:
             unit = str(by_job.get("unit", ""))
             if unit == "epoch" or (isinstance(ran_s, (int, float)) and ran_s >= _SHORT_RUN_S):
-                done, total = _finite(by_job.get("done")), _finite(by_job.get("total"))
+                done, total = finite(by_job.get("done")), finite(by_job.get("total"))
         # From two files: which fold a word was about is told by when it was said.
         said = sorted(
             self._job_events.get(attempt, ()), key=lambda each: time_us(each.get("_t")) or 0
@@ -178,7 +176,7 @@ class Judge:
             record: The record.
             stem: Its file's name before ``.jsonl``: each process of a job numbers its own.
         """
-        attempt, event = _whole(record.get("_attempt")) or 0, record.get("_event")
+        attempt, event = whole(record.get("_attempt")) or 0, record.get("_event")
         if event == "Notify":
             said = ("text", "title", "files", "channels")
             facts = {name: record[name] for name in said if name in record}
@@ -218,14 +216,12 @@ class Judge:
 
     # ── status.json ──────────────────────────────────────────────────────────────────────
 
-    def status(self, status: Mapping[str, Any], now_us: int) -> list[Alert]:
+    def status(self, status: Mapping[str, Any]) -> list[Alert]:
         """Takes in what the supervisor has worked out.
 
         Args:
-            status: ``status.json`` as it is now.
-            now_us: The wall clock. Nothing is judged by it: all durations are the attempt's own.
+            status: ``status.json`` as it is now. All its durations are the attempt's own.
         """
-        del now_us
         now = standing(status)
         if now is None or now.attempt < self._attempt:
             return []
@@ -280,7 +276,7 @@ class Judge:
     def _tell(
         self, event: Event, key: str, facts: Mapping[str, Any], *, live: bool = False
     ) -> list[Alert]:
-        if event != "text" and event not in self._settings.events:
+        if event not in self._settings.events:
             return []
         known = {name: value for name, value in facts.items() if value is not None}
         return [Alert(event, key, event in URGENT, known, live)]
@@ -293,7 +289,7 @@ def _has_folds(progress: Any) -> bool:
 
 def _silence_s(stalled: Mapping[str, Any], recovered: Mapping[str, Any]) -> float | None:
     """How long it had been silent, when it moved again."""
-    before = _finite(stalled.get("silent_s"))
+    before = finite(stalled.get("silent_s"))
     then_us, now_us = time_us(stalled.get("_t")), time_us(recovered.get("_t"))
     if before is None or then_us is None or now_us is None:
         return before
@@ -301,14 +297,4 @@ def _silence_s(stalled: Mapping[str, Any], recovered: Mapping[str, Any]) -> floa
 
 
 def _seq(record: Mapping[str, Any]) -> int:
-    return _whole(record.get("_seq")) or 0
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _finite(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if abs(value) < 1e300 else None
+    return whole(record.get("_seq")) or 0

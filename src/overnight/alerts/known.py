@@ -125,3 +125,14 @@ def as_number(value: object) -> float | None:
     if isinstance(value, int) and abs(value) >= _MAX_NUMBER:
         return None
     return float(value)
+
+
+def finite(value: object) -> float | None:
+    """A number that is one, as Python has it; None for anything else."""
+    number = None if isinstance(value, str) else as_number(value)
+    return number if number is not None and abs(number) < _MAX_NUMBER else None
+
+
+def whole(value: object) -> int | None:
+    """A whole number; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

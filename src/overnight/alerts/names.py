@@ -8,8 +8,8 @@ are one. The exact spelling always wins.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Direction = Literal["lower", "higher"]
@@ -25,7 +25,6 @@ class Metric:
     better: Direction | None = None
     #: ``s``, ``MiB`` or nothing.
     unit: str = ""
-    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,32 +45,16 @@ class SystemValue:
 
 
 METRICS = (
-    Metric(
-        "train_loss",
-        "lower",
-        aliases=("loss", "train/loss", "training_loss", "Loss/train"),
-    ),
-    Metric(
-        "valid_loss",
-        "lower",
-        aliases=("val_loss", "val/loss", "eval_loss", "validation_loss", "Loss/val"),
-    ),
-    Metric("train_accuracy", "higher", aliases=("train_acc", "train/acc", "Accuracy/train")),
-    Metric(
-        "accuracy",
-        "higher",
-        aliases=("acc", "val_acc", "val_accuracy", "val/acc", "eval_accuracy", "valid_accuracy"),
-    ),
-    Metric("train_macro_f1", "higher", aliases=("train_f1", "train/f1")),
-    Metric(
-        "macro_f1",
-        "higher",
-        aliases=("f1", "val_f1", "val/f1", "eval_f1", "f1_macro", "val_macro_f1"),
-    ),
-    Metric("best_macro_f1", "higher", aliases=("best_f1", "best_val_f1")),
+    Metric("train_loss", "lower"),
+    Metric("valid_loss", "lower"),
+    Metric("train_accuracy", "higher"),
+    Metric("accuracy", "higher"),
+    Metric("train_macro_f1", "higher"),
+    Metric("macro_f1", "higher"),
+    Metric("best_macro_f1", "higher"),
     Metric("batch_loss", "lower"),
-    Metric("lr", aliases=("learning_rate", "train/learning_rate")),
-    Metric("time_s", "lower", "s", aliases=("epoch_time", "epoch_time_s", "time_per_epoch")),
+    Metric("lr"),
+    Metric("time_s", "lower", "s"),
     Metric("mem_MiB", "lower", "MiB"),
 )
 
@@ -173,12 +156,31 @@ def _canonical_names() -> dict[tuple[str, str], str]:
 _CANONICAL = _canonical_names()
 
 
-def canonical(name: str) -> str:
-    """The name of docs/metrics.md for a spelling; a number that has none there keeps its own."""
-    if name in _BY_NAME:
+def canonical(name: str, beside: Iterable[str] = ()) -> str:
+    """The name of docs/metrics.md for a spelling; a number that has none there keeps its own.
+
+    Args:
+        name: The spelling.
+        beside: What is logged with it: ``acc`` beside ``val_acc`` is the training's.
+    """
+    if name in _BY_NAME and not beside:
         return name
-    meaning = _meaning(name)
+    meaning = _meanings({name, *beside})[name]
     return _CANONICAL.get((meaning.part, meaning.base), name)
+
+
+def _meanings(logged: Iterable[str]) -> dict[str, _Meaning]:
+    """What each spelling means among the others.
+
+    Of a number that is logged both bare and as the validation's, as Keras does it, the bare one is
+    the training's.
+    """
+    found = {name: _meaning(name) for name in logged}
+    said = {each.base for each in found.values() if each.said and each.part == "valid"}
+    return {
+        name: replace(each, part="train") if not each.said and each.base in said else each
+        for name, each in found.items()
+    }
 
 
 def better(name: str) -> Direction | None:
@@ -218,10 +220,13 @@ def resolve(name: str, logged: Iterable[str]) -> str | None:
     same_letters = sorted(each for each in logged if each.lower() == low)
     if same_letters:
         return same_letters[0]
-    asked = _meaning(name)
-    found = []
-    for each in logged:
-        meaning = _meaning(each)
+    return _same(name, _meanings(logged))
+
+
+def _same(name: str, logged: Mapping[str, _Meaning]) -> str | None:
+    """The spelling that means the same number, whatever its letters."""
+    asked, found = _meaning(name), []
+    for each, meaning in logged.items():
         if (meaning.part, meaning.base) == (asked.part, asked.base):
             by_step = each.lower().endswith("step")
             rank = (meaning.said != asked.said, each not in _BY_NAME, by_step, len(each), each)
@@ -231,25 +236,14 @@ def resolve(name: str, logged: Iterable[str]) -> str | None:
 
 def main(logged: Iterable[str]) -> str | None:
     """The number of a run that people watch first, as it was logged; None if none stands out."""
-    logged = [name for name in logged if not name.startswith("_")]
-    for name in _FIRST:
-        found = resolve(name, logged)
-        if found is not None:
-            return found
-    quality = [
+    meanings = _meanings(name for name in logged if not name.startswith("_"))
+    quality = (
         name
-        for name in logged
-        if better(name) == "higher"
-        and _meaning(name).part == "valid"
-        and "best" not in name.lower()
-    ]
-    if quality:
-        return quality[0]
-    for name in _LAST:
-        found = resolve(name, logged)
-        if found is not None:
-            return found
-    return None
+        for name, meaning in meanings.items()
+        if better(name) == "higher" and meaning.part == "valid" and "best" not in name.lower()
+    )
+    firsts, lasts = ((_same(name, meanings) for name in group) for group in (_FIRST, _LAST))
+    return next(filter(None, (*firsts, *quality, *lasts)), None)
 
 
 def system_value(name: str) -> SystemValue | None:

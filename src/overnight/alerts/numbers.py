@@ -15,6 +15,7 @@ from typing import Any
 
 from overnight.alerts import names
 from overnight.alerts.condition import Condition, Point
+from overnight.alerts.known import finite, whole
 from overnight.alerts.outlook import News, Standing
 from overnight.alerts.rule import Rule
 from overnight.ledger.format import EPOCH, SUMMARY, Row, Scope, row, time_us
@@ -94,14 +95,16 @@ class Numbers:
         self._note_names(found)
         place = self._places.setdefault(found.scope, _Place())
         epoch_s = self._epoch_s(place, found)
-        if found.epoch is not None and found.attempt >= place.attempt:
-            place.attempt, place.epoch = found.attempt, found.epoch
+        if found.attempt > place.attempt:  # of the one before nothing is known here
+            place.attempt, place.epoch = found.attempt, None
+        if found.epoch is not None and found.attempt == place.attempt:
+            place.epoch = found.epoch
         place.clock.see(found.t_us or None)
         return self._judge(found, place, epoch_s)
 
     def best(self, record: Mapping[str, Any]) -> list[News]:
         """Takes in the job's own ``NewBest``: what it tells so it need not log as well."""
-        name, value = record.get("metric"), _finite(record.get("value"))
+        name, value = record.get("metric"), finite(record.get("value"))
         if not isinstance(name, str) or value is None:
             return []
         known = {"_seq": 0, "_t": record.get("_t"), "_attempt": record.get("_attempt"), name: value}
@@ -188,19 +191,19 @@ class Numbers:
 
     def sample(self, record: Mapping[str, Any]) -> list[News]:
         """Takes in a row of ``system.jsonl``."""
-        attempt = _whole(record.get("_attempt")) or 0
+        attempt = whole(record.get("_attempt")) or 0
         clock_s = self._samples.see(time_us(record.get("_t")))
         news = []
         for rule, system in self._of_system:
-            value, whole = _of_machine(system, record, as_share=rule.unit == "%")
+            value, all_of_it = _of_machine(system, record, as_share=rule.unit == "%")
             if value is None:
                 continue
             point = Point(value, clock_s=clock_s, attempt=attempt, kind="")
             condition = self._condition(rule, rule.text, rule.name, None)
-            if condition.see(point, whole):
+            if condition.see(point, all_of_it):
                 facts = _threshold_facts(rule, rule.name, point)
-                if whole:
-                    facts["value"] = value / whole
+                if all_of_it:
+                    facts.update(value=value / all_of_it, share=True)
                 key = f"threshold-{_mark(rule)}-{attempt}-{condition.num_fired}"
                 news.append(News("threshold", key, facts))
         return news
@@ -216,6 +219,7 @@ class Numbers:
         """
         counts = now.unit == "epoch" and now.done is not None
         epoch = int(now.done) if counts and now.done is not None else None
+        step = int(now.done) if now.unit == "step" and now.done is not None else None
         epoch_s, running_s = self._epoch_of(now, epoch)
         printed = {
             name: value
@@ -239,7 +243,7 @@ class Numbers:
             condition = self._read_off.get(text)
             if condition is None or condition.rule != _about(rule, name):
                 condition = self._read_off[text] = Condition(_about(rule, name))
-            point = Point(value, epoch, None, now.elapsed_s, now.attempt)
+            point = Point(value, epoch, step, now.elapsed_s, now.attempt)
             # What stands there still is no new value.
             if rule.kind == "median" and condition.has_reached(point):
                 continue
@@ -248,7 +252,8 @@ class Numbers:
         return news
 
     def _fired_off(self, rule: Rule, condition: Condition, name: str, point: Point) -> list[News]:
-        key = f"threshold-{_mark(rule)}-{point.attempt}-log{condition.num_fired}"
+        # Of the main number another one may become the main one: each is told for itself.
+        key = f"threshold-{_mark(condition.rule)}-{point.attempt}-log{condition.num_fired}"
         return [News("threshold", key, _threshold_facts(rule, name, point))]
 
     def _overdue(self, rule: Rule, point: Point) -> list[News]:
@@ -298,7 +303,10 @@ class Numbers:
         """What was seen of the output, ready for JSON; the rest stands in the ledger."""
         begun = self._epoch_begun
         return {
-            "read_off": {text: each.dump() for text, each in self._read_off.items()},
+            "read_off": {
+                text: {**each.dump(), "name": each.rule.name}
+                for text, each in self._read_off.items()
+            },
             "epoch_begun": None if begun is None or math.isnan(begun[1]) else list(begun),
         }
 
@@ -308,9 +316,9 @@ class Numbers:
         Raises:
             TypeError, ValueError, KeyError …: It is not what ``dump`` makes; nothing was changed.
         """
-        rules = {text: rule for rule, text, _ in self._rules if rule.name}
+        rules = {text: rule for rule, text, _ in self._rules}
         read_off = {
-            text: Condition.load(rules[text], each)
+            text: Condition.load(_about(rules[text], str(each["name"])), each)
             for text, each in data["read_off"].items()
             if text in rules
         }
@@ -344,13 +352,13 @@ def _of_machine(
     head, star, tail = system.field.partition("*")
     found: tuple[float, float | None] | None = None
     for key in [key for key in record if _fits(key, head, star, tail)]:
-        value = _finite(record[key])
+        value = finite(record[key])
         card = key[len(head) : len(key) - len(tail)] if star else ""
-        whole = _finite(record.get(system.whole.replace("*", card))) if as_share else None
-        if value is None or (as_share and system.whole and not whole):
+        most = finite(record.get(system.whole.replace("*", card))) if as_share else None
+        if value is None or (as_share and system.whole and not most):
             continue
-        if found is None or value / (whole or 1) > found[0] / (found[1] or 1):
-            found = value, whole
+        if found is None or value / (most or 1) > found[0] / (found[1] or 1):
+            found = value, most
     return (None, None) if found is None else found
 
 
@@ -359,13 +367,3 @@ def _fits(key: str, head: str, star: str, tail: str) -> bool:
         return key == head
     number = key[len(head) : len(key) - len(tail)]
     return key.startswith(head) and key.endswith(tail) and number.isdigit()
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _finite(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if abs(value) < 1e300 else None

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from overnight.alerts.known import finite, whole
 from overnight.alerts.settings import Settings
 
 #: Before this share, and before two epochs, an estimate is no promise.
@@ -61,8 +62,8 @@ class Standing:
 
 def standing(status: Mapping[str, Any]) -> Standing | None:
     """The standing in a ``status.json``; None if it holds none. What is damaged is left out."""
-    attempt, elapsed_s = status.get("attempt"), _number(status.get("elapsed_s"))
-    if not isinstance(attempt, int) or isinstance(attempt, bool) or elapsed_s is None:
+    attempt, elapsed_s = whole(status.get("attempt")), _number(status.get("elapsed_s"))
+    if attempt is None or elapsed_s is None:
         return None
     said = status.get("estimate")
     if not isinstance(said, Mapping):
@@ -249,6 +250,5 @@ def _has_moved(
 
 def _number(value: Any) -> float | None:
     """A number from 0 that a duration or a count can be, or None."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if 0 <= value < 1e10 else None
+    number = finite(value)
+    return number if number is not None and 0 <= number < 1e10 else None

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal, get_args
 
 from overnight.alerts.known import Known
-from overnight.alerts.spoken import NOTHING, around, moment, number, span, time_left
+from overnight.alerts.spoken import (
+    NOTHING,
+    around,
+    moment,
+    number,
+    span,
+    still_left,
+    time_left,
+    with_zone,
+)
 from overnight.alerts.trim import line
 from overnight.messages import say
 
 #: What can be told, the most urgent first: a digest tells them in this order.
-EVENTS = (
+Event = Literal[
     "crashed", "lost", "stalled", "finished", "early_stopped", "stopped", "threshold",
     "restarting", "recovered", "eta_moved", "text", "channel", "milestone", "heartbeat",
     "started", "digest",
-)  # fmt: skip
+]  # fmt: skip
+EVENTS: tuple[Event, ...] = get_args(Event)
 _NAME_CHARS = 80
 #: A message that is older than this when it leaves says when it happened.
 _LATE_S = 600.0
@@ -96,7 +107,7 @@ class Pieces:
         left = self.known.range_s("remaining_s")
         if left is None or self.late_s >= _LATE_S:
             return ""
-        return say("alert.left", span=self.span_left(left))
+        return still_left(left[0], left[1], at_most=self.known.says("at_most"))
 
     def left_was(self) -> str:
         """``about 2 h → about 5 h left``."""
@@ -110,16 +121,21 @@ class Pieces:
         return time_left(left[0], left[1], at_most=self.known.says("at_most"))
 
     def done(self) -> str:
-        """``done tomorrow around 07:12``, by the slower guess."""
+        """``done tomorrow around 07:12``, by the slower guess; ``done by 07:12``: at the latest."""
+        key = "alert.done_by" if self.known.says("at_most") else "alert.done"
         done = self.done_at()
-        return say("alert.done", moment=done) if done else ""
+        return say(key, moment=done) if done else ""
 
     def done_at(self) -> str:
-        """``tomorrow around 07:12``; nothing for what is as good as done."""
+        """``tomorrow around 07:12``, or the latest moment; nothing for what is as good as done."""
         left = self.known.range_s("remaining_s")
         if left is None or left[1] < 60:
             return ""
-        said = around(self.now_us + int(left[1] * 1e6), now=self.sent_us)
+        end_us = self.now_us + int(left[1] * 1e6)
+        if self.known.says("at_most"):
+            said = with_zone(moment(end_us, now=self.sent_us))
+        else:
+            said = around(end_us, now=self.sent_us)
         return "" if said == NOTHING else said
 
     def happened(self) -> str:
@@ -133,12 +149,15 @@ class Pieces:
 
     def at(self) -> str:
         """When it happened."""
-        return moment(self.now_us, now=self.sent_us)
+        return with_zone(moment(self.now_us, now=self.sent_us))
 
     def value(self) -> str:
         """``macro_f1 0.913``: the number that a rule looked at."""
         value, metric = self.known.number("value"), self.known.text("metric", 40)
-        return "" if value is None else f"{metric} {number(value)}".strip()
+        if value is None:
+            return ""
+        shown = f"{number(value * 100)}%" if self.known.says("share") else number(value)
+        return f"{metric} {shown}".strip()
 
     def last(self) -> str:
         """The main number as it is: ``macro_f1 0.91 (best 0.913)``."""
@@ -206,8 +225,14 @@ class Pieces:
     def lost(self, *, whole: bool = False) -> str:
         """Why nobody knows how it ended, in a few words or a whole sentence."""
         why = self.known.text("why", 20)
-        why = why if why in ("reboot", "unseen", "never_started") else "unseen"
+        if self.is_unseen:
+            why = "own" if self.known.says("own") else "unseen"
         return say("alert.full_lost_" + why) if whole else say("alert.lost_" + why)
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether it was lost while the machine went on."""
+        return self.known.text("why", 20) not in ("reboot", "never_started")
 
     def cause(self) -> str:
         """A cause in a few words."""
@@ -215,6 +240,8 @@ class Pieces:
         kind = str(cause.get("kind", ""))
         if not cause or kind == "finished" or (self.event == "finished" and kind != "no_work"):
             return ""
+        if self.event == "lost" and (kind == "unknown" or not self.is_unseen):
+            return ""  # the word for it says as much
         fields: Mapping[str, str] = cause["fields"]
         said = ""
         if kind in ("exception", "unknown", "exit_code"):
@@ -235,13 +262,15 @@ class Pieces:
 
     def cause_sentences(self) -> tuple[str, str]:
         """A cause in whole sentences; and what to do about it."""
-        if not self.known.cause:
+        if not self.known.cause or (self.event == "lost" and not self.is_unseen):
             return "", ""
         from overnight.supervisor.cause import Cause  # its syntax is younger than a job's Python
 
         cause = Cause.from_json(self.known.cause)
         if self.event == "finished" and cause.kind != "no_work":
             return "", ""
+        if self.event == "lost" and cause.kind == "unknown":
+            return "", cause.fix  # the opening sentence says as much
         return cause.text, cause.fix
 
 

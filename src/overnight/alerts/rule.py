@@ -145,7 +145,7 @@ class Rule:
     @property
     def is_of_system(self) -> bool:
         """Whether it is about the job's machine and not about what the job logs."""
-        return self.kind != "no_new" and names.system_value(self.name) is not None
+        return names.system_value(self.name) is not None
 
 
 def parse(text: str, *, where: str = "") -> Rule:
@@ -201,6 +201,8 @@ class _Reader:
         if self.peek().lower() == "of":
             self.at += 2
             name = self.name()
+        if names.system_value(name) is not None:
+            raise self.error("rule.no_new_system", name=name)
         if turn != "best" and not name:
             raise self.error("rule.no_new_of", turn=turn)
         if turn == "best" and name and names.better(name) is None:

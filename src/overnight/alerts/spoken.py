@@ -15,6 +15,8 @@ from overnight.messages import say
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 #: Three centuries; what lies beyond is garbage.
 _MAX_S = 1e10
+#: What is left, when it is not worth a number.
+_MOMENTS_S = 4
 #: What stands where there is nothing to say.
 NOTHING = "–"
 
@@ -37,7 +39,7 @@ def span(seconds: float) -> str:
 def time_left(low_s: float, high_s: float, *, at_most: bool) -> str:
     """How long is left, no finer than it can be known: ``about 3–4 min``, ``at most 2 h``."""
     low_s, high_s = sorted((_bounded(low_s), _bounded(high_s)))
-    if high_s < 4:
+    if high_s < _MOMENTS_S:
         return say("time.moments")
     # Seconds by fives, minutes by ones, hours by ten minutes.
     step = 5 if high_s < 90 else _MINUTE if high_s < 90 * _MINUTE else 600
@@ -56,6 +58,13 @@ def time_left(low_s: float, high_s: float, *, at_most: bool) -> str:
     else:
         both = say("time.range", low=span(low), high=span(high))
     return say("time.about", span=both)
+
+
+def still_left(low_s: float, high_s: float, *, at_most: bool) -> str:
+    """The same as a whole phrase: ``about 3–4 min left``."""
+    if high_s < _MOMENTS_S:
+        return say("alert.left_moments")
+    return say("alert.left", span=time_left(low_s, high_s, at_most=at_most))
 
 
 def _rough(seconds: int, step: int) -> str:
@@ -86,15 +95,18 @@ def moment(us: int | None, *, now: int | None = None) -> str:
 
 
 def around(us: int | None, *, now: int) -> str:
-    """A time that is not known to the minute: ``tomorrow around 07:12``.
+    """A time that is not known to the minute: ``tomorrow around 07:12``."""
+    day, fields = _day(us, now)
+    return with_zone(say("alert.around_" + day, **fields)) if day else NOTHING
+
+
+def with_zone(said: str) -> str:
+    """A time that is read elsewhere: ``07:12 (UTC)``.
 
     A machine that keeps UTC says so: its reader's clock most likely shows another time.
     """
-    day, fields = _day(us, now)
-    if not day:
-        return NOTHING
-    said = say("alert.around_" + day, **fields)
-    return say("alert.around_utc", moment=said) if time.strftime("%Z") == "UTC" else said
+    is_utc = said != NOTHING and time.strftime("%Z") == "UTC"
+    return say("alert.in_utc", moment=said) if is_utc else said
 
 
 def _day(us: int | None, now: int) -> tuple[str, dict[str, object]]:

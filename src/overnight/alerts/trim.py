@@ -1,8 +1,8 @@
 """Foreign text made fit for a message: no control characters, no secrets, cut between characters.
 
 A character here is what a person takes for one: a Hangul syllable though it be three code points,
-a letter with its accents, a family of emoji, a flag. Lengths are counted in code points, as the
-services count them.
+a letter with its accents, a family of emoji, a flag. Lengths are counted in code points; what a
+service counts in its own way is cut for it once more, between the same characters (channels/fit).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from overnight.redact import redact
 
 #: Sequences that colour a terminal, set its title or move its cursor.
-_ESCAPE = re.compile(
+ESCAPE = re.compile(
     "\x1b\\[[0-?]*[ -/]*[@-~]"  # CSI
     "|\x1b[\\]PX^_][^\x07\x1b\n]{0,4096}(?:\x07|\x1b\\\\)"  # OSC, DCS and their like
     "|\x1b[ -/]*[0-~]"
@@ -33,7 +33,7 @@ _ZWJ = "\u200d"
 
 def clean(text: str) -> str:
     """``text`` of any lines, harmless to show, without secrets; of a very long one the end."""
-    text = _LINE_ENDS.sub("\n", _ESCAPE.sub("", text[-_READ_CHARS:]))
+    text = _LINE_ENDS.sub("\n", ESCAPE.sub("", text[-_READ_CHARS:]))
     return redact(_CONTROL.sub("", text.replace("\t", "    ")))
 
 

@@ -8,7 +8,6 @@ changes.
 
 from __future__ import annotations
 
-import calendar
 import json
 import logging
 import time
@@ -17,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import wraps
 from typing import Any
 
@@ -26,6 +24,7 @@ import urllib3.exceptions
 
 from overnight.channels.base import Refused, Retry
 from overnight.channels.fit import cut, line
+from overnight.channels.waits import retry_after_s, until_next_month_s
 from overnight.messages import say
 
 #: As much of an answer as may hold an explanation.
@@ -81,6 +80,9 @@ Stamp = Callable[[requests.PreparedRequest], None]
 _noted: ContextVar[tuple[list[Exchange], Stamp | None] | None] = ContextVar(
     "overnight_exchanges", default=None
 )
+#: When all that is being sent has to be over, on the monotonic clock.
+_until_s: ContextVar[float | None] = ContextVar("overnight_until_s", default=None)
+_PIECE_BYTES = 64 * 1024
 
 
 def _wrap(send: Callable[..., requests.Response]) -> Callable[..., requests.Response]:
@@ -88,6 +90,9 @@ def _wrap(send: Callable[..., requests.Response]) -> Callable[..., requests.Resp
     def noting(
         self: requests.Session, request: requests.PreparedRequest, **kwargs: Any
     ) -> requests.Response:
+        until_s = _until_s.get()
+        if until_s is not None:
+            _hurry(request, kwargs, until_s)
         watch = _noted.get()
         if watch is None:
             return send(self, request, **kwargs)
@@ -113,6 +118,42 @@ def _wrap(send: Callable[..., requests.Response]) -> Callable[..., requests.Resp
 def _wrap_once() -> None:
     if not hasattr(requests.Session.send, "__wrapped__"):
         requests.Session.send = _wrap(requests.Session.send)  # type: ignore[method-assign]
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """All requests of this thread in it together take no longer; the rest of them time out."""
+    _wrap_once()
+    token = _until_s.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _until_s.reset(token)
+
+
+def _hurry(request: requests.PreparedRequest, kwargs: dict[str, Any], until_s: float) -> None:
+    left_s = until_s - time.monotonic()
+    if left_s <= 0:
+        raise requests.Timeout(request=request)
+    given = kwargs.get("timeout")
+    each = given if isinstance(given, tuple) else (given, given)
+    kwargs["timeout"] = tuple(left_s if one is None else min(one, left_s) for one in each)
+    if isinstance(request.body, bytes):  # a timeout is for each piece, of which a line takes many
+        request.body = _Pieces(request.body, until_s)  # type: ignore[assignment]
+
+
+class _Pieces:
+    """A request's body, sent until the time is over; from its beginning as often as it is asked."""
+
+    def __init__(self, body: bytes, until_s: float) -> None:
+        self._body = body
+        self._until_s = until_s
+
+    def __iter__(self) -> Iterator[bytes]:
+        for at in range(0, len(self._body), _PIECE_BYTES):
+            if time.monotonic() > self._until_s:
+                raise requests.Timeout
+            yield self._body[at : at + _PIECE_BYTES]
 
 
 def of(response: requests.Response) -> Exchange:
@@ -253,14 +294,7 @@ def _said_wait_s(exchange: Exchange) -> float | None:
     if _MONTH_IS_FULL in exchange.body.decode("utf-8", "replace").lower():
         return until_next_month_s(time.time())
     header = (exchange.headers or {}).get("Retry-After", "").strip()
-    if header:
-        try:
-            if header.replace(".", "", 1).isdecimal():
-                return float(header)
-            return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
-        except (ValueError, OverflowError):
-            return None
-    return _wait_in_body(exchange.body)
+    return retry_after_s(header) if header else _wait_in_body(exchange.body)
 
 
 def _wait_in_body(body: bytes) -> float | None:
@@ -278,19 +312,6 @@ def _wait_in_body(body: bytes) -> float | None:
         if isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found < 1e6:
             return float(found)
     return None
-
-
-#: LINE counts months in Japan, which is nine hours ahead all year round.
-_JAPAN_S = 9 * 3600
-
-
-def until_next_month_s(now_s: float) -> float:
-    """Seconds until a new month begins in Japan (and Korea)."""
-    there = time.gmtime(now_s + _JAPAN_S)
-    year, month = (
-        (there.tm_year + 1, 1) if there.tm_mon == 12 else (there.tm_year, there.tm_mon + 1)
-    )
-    return calendar.timegm((year, month, 1, 0, 0, 0)) - _JAPAN_S - now_s
 
 
 @contextmanager

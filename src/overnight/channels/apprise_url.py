@@ -10,7 +10,6 @@ into our error, without the secrets.
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from apprise.attachment.file import AttachFile
 
 from overnight import plugins
 from overnight.channels import answers
+from overnight.channels.attach import attach
 from overnight.channels.base import Limits, Refused, Retry
 from overnight.channels.fit import cut, folded, length, line, plain
 from overnight.channels.services import SERVICES
@@ -40,9 +40,8 @@ _GAP_OF_RECEIVERS_S = 1.0
 _SHORT_BELOW_CHARS = 500
 #: Longer texts are not read; a traceback of 100 KB would be one.
 _MAX_CHARS = 8000
-#: What the strictest of the services takes in one message.
-_MAX_FILE_BYTES = 8 * 2**20
-_log = logging.getLogger("overnight.channels")
+#: What Apprise puts between a title and its text.
+_LINE_END = "\r\n"
 
 
 def _for_discord(text: str) -> str:
@@ -101,29 +100,24 @@ class AppriseChannel:
         edit: str | None = None,
     ) -> str | None:
         """As ``Channel.send``. Returns None: nothing here can be edited."""
-        write = _DIALECTS.get(self.service, plain)
-        title, text = write(line(title)), write(plain(text))
-        num_chars = min(self.limits.num_chars or _MAX_CHARS, int(self.plugin.body_maxlen))
-        room_for_title = int(self.plugin.title_maxlen)
-        if room_for_title > 0 and title:
-            title = cut(title, min(room_for_title, num_chars // 2))
-            # Services count title and text together where they show them together.
-            body = cut(text, num_chars - length(title) - 2)
-        else:
-            title, body = "", folded(title, text, num_chars)
+        title, body = self._fitted(line(title), plain(text))
         self._deliver(body or say("channel.empty_text"), title=title, key=key)
         if self.limits.attaches:
-            for file in files:
-                self._attach(file)
+            attach(self.name, files, lambda file: self._deliver("", attach=_attachment(file)))
         return None
 
-    def _attach(self, file: Path) -> None:
-        """Sends a file after its text: best effort, since the text is not to be sent twice."""
-        try:
-            if 0 < file.stat().st_size <= _MAX_FILE_BYTES:
-                self._deliver("", attach=_attachment(file))
-        except (Retry, Refused, OSError) as error:
-            _log.warning("%s: %s was not attached: %s", self.name, file.name, error)
+    def _fitted(self, title: str, text: str) -> tuple[str, str]:
+        """Title and text in the service's own writing, within what it takes."""
+        write = _DIALECTS.get(self.service, str)
+        num_chars = self.limits.num_chars or _MAX_CHARS
+        takes, room_for_title = int(self.plugin.body_maxlen), int(self.plugin.title_maxlen)
+        if room_for_title <= 0 or not title:
+            return "", cut(write(folded(title, text, num_chars)), takes)
+        title = cut(title, num_chars // 2)
+        body = cut(text, num_chars - length(title) - 1)
+        title = cut(write(title), room_for_title)
+        # Services count title and text together where they show them together.
+        return title, cut(write(body), takes - length(title) - len(_LINE_END))
 
     def _deliver(self, body: str, *, title: str = "", key: str = "", attach: Any = None) -> None:
         stamp = _line_key(key) if key and self.service == "line" else None
@@ -138,6 +132,8 @@ class AppriseChannel:
         if stamp is not None:  # 409: it has taken this message before, and we did not hear of it
             accepted = [each.status in (200, 409) for each in exchanges]
             delivered = delivered or (bool(accepted) and all(accepted))
+            # What it has taken before says nothing of why another receiver is not told.
+            exchanges = [each for each in exchanges if each.status != 409]
         elif exchanges and exchanges[-1].means_no:
             delivered = False  # plug-ins look at the status, and some services answer 200 to all
         if not delivered:
@@ -210,7 +206,7 @@ class AppriseChannel:
 
     def _limits(self) -> Limits:
         plugin = self.plugin
-        num_chars = min(int(plugin.body_maxlen), _MAX_CHARS)
+        num_chars = min(int(plugin.body_maxlen) - len(_LINE_END), _MAX_CHARS)
         return Limits(
             num_chars=num_chars,
             min_gap_s=max(0.0, min(float(plugin.request_rate_per_sec), 60.0)),

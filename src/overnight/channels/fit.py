@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
-_ELLIPSIS = "…"
+from overnight.alerts.trim import ELLIPSIS, characters
+
 #: All that moves a cursor, ends a line in an odd way or turns the reading direction around; tabs
 #: and line ends stay.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -33,27 +33,13 @@ def cut(text: str, num_chars: int | None) -> str:
         return text
     if num_chars < 1:
         return ""
-    end, room = 0, num_chars - 1  # one for the ellipsis
-    while room >= (size := 2 if text[end] > "\uffff" else 1):
-        room -= size
-        end += 1
-    while end > 0 and _goes_with_the_one_before(text, end):
-        end -= 1
-    return text[:end].rstrip() + _ELLIPSIS
-
-
-def _goes_with_the_one_before(text: str, at: int) -> bool:
-    """Whether the character at ``at`` is a part of what is seen before it."""
-    char = text[at]
-    return (
-        unicodedata.category(char) in ("Mn", "Me", "Mc")
-        or char in "\u200d\ufe0e\ufe0f"
-        or text[at - 1] == "\u200d"
-        or "\U0001f3fb" <= char <= "\U0001f3ff"  # skin tones
-        # vowels and final consonants of decomposed Hangul
-        or "\u1160" <= char <= "\u11ff"
-        or "\ud7b0" <= char <= "\ud7ff"
-    )
+    end, room = 0, num_chars - len(ELLIPSIS)
+    for piece in characters(text[: num_chars + 1]):
+        room -= length(piece)
+        if room < 0:
+            break
+        end += len(piece)
+    return text[:end].rstrip() + ELLIPSIS
 
 
 def folded(title: str, text: str, num_chars: int | None) -> str:

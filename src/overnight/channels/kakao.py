@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
-from calendar import timegm
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from overnight.channels import kakao_api, kakao_token
@@ -21,6 +20,7 @@ from overnight.channels.base import Refused, Retry
 from overnight.channels.fit import cut, folded, line
 from overnight.channels.kakao_api import Rejected
 from overnight.channels.services import SERVICES
+from overnight.channels.waits import until_next_day_s, until_next_month_s
 from overnight.errors import UserError
 from overnight.messages import say
 from overnight.redact import MASK, redact
@@ -37,7 +37,6 @@ _KEY = re.compile(r"[0-9A-Za-z]{20,64}")
 _SECRET = re.compile(r"[!-~]{8,128}")
 _OPAQUE = re.compile(r"(?=[!-~]{0,99}\d)[!-~]{20,}")
 _OPTIONS = frozenset({"client_secret", "link", "button"})
-_KST_S = 9 * 3600
 #: Quotas are counted by the Korean day; a minute for the two clocks.
 _AFTER_MIDNIGHT_S = 60.0
 #: Spent quotas. -10: all calls of the app; by day, of a sender, a recipient, a pair of them.
@@ -140,9 +139,11 @@ class Kakao:
     def _error(self, rejected: Rejected) -> Refused | Retry:
         code = rejected.code or ("-401" if rejected.status == 401 else "")
         if code in _SPENT_TODAY:
-            return Retry(say("kakao.spent_today", code=code), _until_s(time.time(), "day"))
+            after_s = until_next_day_s(time.time()) + _AFTER_MIDNIGHT_S
+            return Retry(say("kakao.spent_today", code=code), after_s)
         if code == _SPENT_THIS_MONTH:
-            return Retry(say("kakao.spent_month", code=code), _until_s(time.time(), "month"))
+            after_s = until_next_month_s(time.time()) + _AFTER_MIDNIGHT_S
+            return Retry(say("kakao.spent_month", code=code), after_s)
         # A key or a token that it quotes: words of a sentence are shorter or have no digit.
         said = cut(line(_OPAQUE.sub(MASK, redact(rejected.said))), 120)
         what = code or f"HTTP {rejected.status}"
@@ -207,15 +208,3 @@ def _is_web_address(text: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text
     except ValueError:
         return False
-
-
-def _until_s(now_s: float, period: Literal["day", "month"]) -> float:
-    """Seconds until the next Korean day or month."""
-    if period == "day":
-        next_s = ((now_s + _KST_S) // 86_400 + 1) * 86_400
-    else:
-        korea = time.gmtime(now_s + _KST_S)
-        # Of the months since the year 0 the next; timegm wants them from 1 on.
-        year, month = divmod(korea.tm_year * 12 + korea.tm_mon, 12)
-        next_s = timegm((year, month + 1, 1, 0, 0, 0))
-    return next_s - _KST_S - now_s + _AFTER_MIDNIGHT_S

@@ -11,10 +11,10 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from overnight.channels.base import Retry
+from overnight.channels.waits import retry_after_s
 from overnight.messages import say
 
 AUTHORIZE_URL = "https://kauth.kakao.com/oauth/authorize"
@@ -136,7 +136,7 @@ def _read(status: int, after: str, body: bytes) -> dict[str, Any]:
     # A spent quota (-10 and its like) is the caller's to know, whatever the status it comes with.
     if code in _PASSING or status >= 500 or (status == 429 and not code.startswith("-")):
         what = code or f"HTTP {status}"
-        raise Retry(say("kakao.unavailable", code=what), _after_s(after))
+        raise Retry(say("kakao.unavailable", code=what), retry_after_s(after))
     if not 200 <= status < 300:
         if not is_kakao and status != 401:
             raise Retry(say("kakao.not_kakao"))
@@ -144,14 +144,3 @@ def _read(status: int, after: str, body: bytes) -> dict[str, Any]:
     if not is_kakao:
         raise Retry(say("kakao.not_kakao"))
     return answer
-
-
-def _after_s(value: str) -> float | None:
-    """Seconds of a Retry-After, which is a number or a date; None where it is neither."""
-    value = value.strip()
-    if value.isascii() and value.isdigit() and len(value) < 10:
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None

@@ -96,7 +96,7 @@ def login(
     say(messages.say("kakao.register", redirect=address))
     if ask is None:
         with _Listener(name, open_port, state) as listener:
-            say(messages.say("kakao.open", url=url))
+            say(messages.say("kakao.open", url=url, name=name))
             back = listener.wait(timeout_s, say)
     else:
         say(messages.say("kakao.open_elsewhere", url=url, redirect=address))

@@ -123,6 +123,8 @@ def forget(name: str) -> bool:
     """
     where = path(name)
     try:
+        for left in where.parent.glob(where.name + ".*"):
+            left.unlink(missing_ok=True)
         where.unlink()
     except FileNotFoundError:
         return False
@@ -160,6 +162,7 @@ def save(where: Path, token: Token, place: Path | None) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+        crashpoint.reach("token.written")
         files.rename(str(place), str(where))
     _sync_folder(where.parent)
     crashpoint.reach("token.saved")
@@ -205,9 +208,7 @@ def alone(where: Path) -> Iterator[None]:
     """Within it no other process changes the tokens. Raises BusyError, or OSError."""
     folder, what = where.parent / "claims", where.stem
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    number = claims.take(str(folder), what)
-    if number is None:
-        number = claims.take(str(folder), what, force=True) if _is_stale(folder, what) else None
+    number = claims.take(str(folder), what, stale_s=_STALE_S)
     if number is None:
         raise BusyError
     try:
@@ -219,19 +220,18 @@ def alone(where: Path) -> Iterator[None]:
             claims.leave(str(folder), what, number)
 
 
-def _is_stale(folder: Path, what: str) -> bool:
-    newest, _ = claims.holder(str(folder), what)
-    try:
-        return time.time() - (folder / f"{what}.{newest}").stat().st_mtime > _STALE_S
-    except OSError:
-        return False
-
-
 def _sweep(where: Path) -> None:
-    """Removes what killed processes left: empty room, and tokens that may be in it."""
+    """Takes up what killed processes left: the newest tokens are kept, all else goes.
+
+    Tokens in a room were granted and never named: by then those before them may be dead.
+    """
     for left in where.parent.glob(where.name + ".*"):
-        if left.suffix in (".room", ".tmp"):
-            left.unlink(missing_ok=True)
+        if left.suffix not in (".room", ".tmp"):
+            continue
+        found, kept = (_from_json(files.read_json(str(each)) or {}) for each in (left, where))
+        if found is not None and (kept is None or found.granted_s > kept.granted_s):
+            files.rename(str(left), str(where))
+        left.unlink(missing_ok=True)
 
 
 def unwritable(name: str, error: OSError) -> UserError:

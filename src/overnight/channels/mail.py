@@ -11,7 +11,8 @@ import mimetypes
 import smtplib
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -98,7 +99,9 @@ class Mail:
         receivers = [*(each.addr_spec for each in (*self._to, *self._cc)), *self._bcc]
         try:
             self._hand_over(message, receivers)
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, smtplib.SMTPException, _Lacks) as error:
+            if message.is_multipart() and _may_mean_the_files(error):
+                return self.send(text, title=title, key=key)
             raise self._failure(error) from None
         return None
 
@@ -142,9 +145,11 @@ class Mail:
             smtp = smtplib.SMTP(server.host, server.port, timeout=_TIMEOUT_S)
         try:
             if server.mode == "starttls":
-                smtp.starttls(context=context)
+                with _needs("starttls"):
+                    smtp.starttls(context=context)
             if self._user:
-                smtp.login(self._user, self._password)
+                with _needs("login"):
+                    smtp.login(self._user, self._password)
             # Those it refuses while it takes others come back: they are few and no reason to
             # tell the others again.
             smtp.send_message(message, self._from.addr_spec, receivers)
@@ -158,6 +163,8 @@ class Mail:
 
     def _failure(self, error: Exception) -> Retry | Refused:
         host = self.server.host
+        if isinstance(error, _Lacks):
+            return Refused(f"channel.mail_no_{error.what}", where=self.name, host=host)
         code, words = _code_of(error)
         if code:
             said = f"{code} {cut(hide(line(words), self._url), 200)}".strip()
@@ -170,8 +177,6 @@ class Mail:
                 return Refused("channel.refused_naver", where=self.name, **fields)
             return Refused("channel.refused_login", where=self.name, **fields)
         match error:
-            case smtplib.SMTPNotSupportedError():
-                return Refused("channel.mail_no_starttls", where=self.name, host=host)
             case ssl.SSLCertVerificationError():
                 return Retry(say("channel.why_certificate", host=host))
             case ssl.SSLError():
@@ -186,17 +191,43 @@ class Mail:
                 return Retry(say("channel.why_no_connection", host=host))
 
 
+class _Lacks(Exception):  # noqa: N818 - it says what is the matter
+    """The server does not have what is needed: ``what`` is starttls or login."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+@contextmanager
+def _needs(what: str) -> Iterator[None]:
+    """Within it, smtplib's "the server has no such thing" says which thing."""
+    try:
+        yield
+    except smtplib.SMTPNotSupportedError:
+        raise _Lacks(what) from None
+    except smtplib.SMTPException as error:
+        if type(error) is smtplib.SMTPException:  # login: none of the ways the server knows
+            raise _Lacks(what) from None
+        raise
+
+
+def _may_mean_the_files(error: Exception) -> bool:
+    """Whether the server refused the mail as a whole, for its size or for what is attached."""
+    refused = isinstance(error, (smtplib.SMTPDataError, smtplib.SMTPSenderRefused))
+    return refused and _code_of(error)[0] >= 500
+
+
 def _with_server(url: str) -> str:
     """The URL with its provider's server, unless it names one."""
     head, _, query = url.partition("?")
     options = parse_qs(query)
-    domain = head.rpartition("@")[2].partition("/")[0].lower()
-    server = _SERVERS.get(domain.partition(":")[0])
+    scheme, _, rest = head.partition("://")
+    authority, slash, path = rest.partition("/")  # the path may name receivers, with an @ each
+    login, _, domain = authority.rpartition("@")
+    server = _SERVERS.get(domain.partition(":")[0].lower())
     if server is None or "smtp" in options:
         return url
-    scheme, _, rest = head.partition("://")
-    login, _, place = rest.rpartition("@")
-    domain, slash, path = place.partition("/")
     port = "" if ":" in domain else f":{_SSL_PORT}"
     mode = "" if "mode" in options else "&mode=ssl"
     return f"{scheme}://{login}@{domain}{port}{slash}{path}?smtp={server}{mode}" + (

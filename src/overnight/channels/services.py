@@ -11,7 +11,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from overnight import plugins
 from overnight.channels.base import Limits
@@ -84,6 +84,14 @@ def _check(values: Mapping[str, str], name: str, pattern: str, key: str) -> str:
     if not re.fullmatch(pattern, value):
         raise UserError(key)
     return value
+
+
+def _split(address: str, key: str) -> SplitResult:
+    """A web address in its parts, if it has such."""
+    try:
+        return urlsplit(address)
+    except ValueError:  # https://[x
+        raise UserError(key) from None
 
 
 def _enc(value: str) -> str:
@@ -179,7 +187,7 @@ def _telegram(values: Mapping[str, str]) -> str:
 
 def _teams(values: Mapping[str, str]) -> str:
     hook = values["hook"]
-    parts = urlsplit(hook)
+    parts = _split(hook, "channel.teams_hook_form")
     host = (parts.hostname or "").lower()
     if host.endswith((".webhook.office.com", "outlook.office.com", "outlook.office365.com")):
         raise UserError("channel.teams_connector_ended")
@@ -194,7 +202,7 @@ def _ntfy(values: Mapping[str, str]) -> str:
     if not re.fullmatch("[-_A-Za-z0-9]{1,64}", topic):
         raise UserError("channel.ntfy_topic_form")
     server = values["server"] or "https://ntfy.sh"
-    parts = urlsplit(server if "://" in server else "https://" + server)
+    parts = _split(server if "://" in server else "https://" + server, "channel.ntfy_server_form")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
         raise UserError("channel.ntfy_server_form")
     scheme = "ntfy" if parts.scheme == "http" else "ntfys"
@@ -208,6 +216,7 @@ def _apprise(values: Mapping[str, str]) -> str:
     return _check(values, "url", r"[A-Za-z][A-Za-z0-9+.-]*://\S*", "channel.url_form")
 
 
+_MAX_WORD_CHARS = 12
 #: Kakao takes 20 messages a day from one person to one person, of 200 characters.
 _KAKAO = Limits(num_chars=200, per_day=20, num_reserved=5, format="short")
 #: LINE's free plan counts messages times people.
@@ -247,11 +256,12 @@ SERVICES: dict[str, Service] = {
             Limits(num_chars=4000, min_gap_s=1.0),
         ),
         Service("line", (Field("token", secret=True), Field("to")), _line, _LINE),
+        # 2,000 characters are taken; what it would read as marks is sent as two each.
         Service(
             "discord",
             (Field("hook", secret=True),),
             _discord,
-            Limits(num_chars=2000, min_gap_s=0.5, attaches=True),
+            Limits(num_chars=1700, min_gap_s=0.5, attaches=True),
         ),
         Service(
             "telegram",
@@ -259,9 +269,10 @@ SERVICES: dict[str, Service] = {
             _telegram,
             Limits(num_chars=4096, min_gap_s=1.0, attaches=True, edits=True),
         ),
-        # A card may hold 28 KB; what Apprise puts around a text leaves less.
+        # A card may hold 28 KB; what Apprise puts around a text leaves 1,000 characters, and each
+        # line ends twice.
         Service(
-            "teams", (Field("hook", secret=True),), _teams, Limits(num_chars=1000, min_gap_s=1.0)
+            "teams", (Field("hook", secret=True),), _teams, Limits(num_chars=850, min_gap_s=1.0)
         ),
         # 250 messages a day and 4,096 bytes each without an account; Hangul has three bytes.
         Service(
@@ -293,7 +304,8 @@ def find(word: str) -> Service:
         near = plugins.nearest(word, SERVICES)
         raise UserError(
             "channel.service_unknown" if near is None else "channel.service_misspelt",
-            where=word[:40] if word.isprintable() else "",
+            # A key or a password typed in its place is longer.
+            where=word if word.isprintable() and len(word) <= _MAX_WORD_CHARS else "",
             near=near or "",
             services=", ".join(SERVICES),
         )

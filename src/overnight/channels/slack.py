@@ -9,7 +9,6 @@ API: chat.postMessage, chat.update, files.getUploadURLExternal, files.completeUp
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from overnight.channels import answers
+from overnight.channels.attach import attach
 from overnight.channels.base import Channel, Refused, Retry
 from overnight.channels.fit import cut, folded, line
 from overnight.channels.services import SERVICES
@@ -30,7 +30,6 @@ from overnight.messages import say
 _API = "https://slack.com/api/"
 #: The API takes 40,000; beyond 4,000 Slack advises against.
 _NUM_CHARS = SERVICES["slack"].limits.num_chars
-_MAX_FILE_BYTES = 50 * 2**20
 _BOT = re.compile(r"slack://(xox[a-z]-[A-Za-z0-9-]+)(?:/([^?]*))?(?:\?.*)?", re.IGNORECASE)
 _HOOK = re.compile(
     r"(?:https://hooks\.slack\.com/services|slack:/)/([A-Z]\w{4,}/[A-Z]\w{4,}/\w{10,})/?(?:\?.*)?",
@@ -52,7 +51,6 @@ _GONE = frozenset(
     {"message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found",
      "is_inactive"}
 )  # fmt: skip
-_log = logging.getLogger("overnight.channels")
 
 
 def open_slack(name: str, url: str) -> Channel:
@@ -152,8 +150,8 @@ class SlackBot:
             posting = {**message, "channel": self._channel, "unfurl_links": False}
             said = self._call("chat.postMessage", posting)
             reference = f"{said.get('channel', '')}:{said.get('ts', '')}"
-        for file in files:
-            self._attach(file, reference.partition(":")[0])
+        channel = reference.partition(":")[0]
+        attach(self.name, files, lambda file: self._upload(file, channel))
         return reference
 
     def _edit(self, message: Mapping[str, Any], reference: str) -> str | None:
@@ -167,15 +165,8 @@ class SlackBot:
             return None
         return reference
 
-    def _attach(self, file: Path, channel: str) -> None:
-        try:
-            data = file.read_bytes() if file.stat().st_size <= _MAX_FILE_BYTES else b""
-            if data:
-                self._upload(line(file.name), data, channel)
-        except (Retry, Refused, OSError) as error:
-            _log.warning("%s: %s was not attached: %s", self.name, file.name, error)
-
-    def _upload(self, name: str, data: bytes, channel: str) -> None:
+    def _upload(self, file: Path, channel: str) -> None:
+        name, data = line(file.name), file.read_bytes()
         ask = {"filename": name, "length": str(len(data))}
         place = self._call("files.getUploadURLExternal", form=ask)
         where = urlsplit(str(place.get("upload_url", "")))

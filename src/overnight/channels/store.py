@@ -13,7 +13,6 @@ import os
 import re
 import stat
 import sys
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,10 +23,11 @@ from overnight.channels.url import masked as masked
 from overnight.errors import UserError
 from overnight.ledger import files
 from overnight.ledger.paths import config_dir
+from overnight.outbox import keep
 
-VARIABLE = "OVERNIGHT_CHANNEL_"
+VARIABLE = keep.PREFIX
 Format = Literal["short", "full", "custom"]
-_FORMATS: tuple[Format, ...] = ("short", "full", "custom")
+FORMATS: tuple[Format, ...] = ("short", "full", "custom")
 _NAME = re.compile(r"[^\W_][\w-]{0,31}")
 _SCHEMA = "overnight.channels/1"
 _PRIVATE_FILE, _PRIVATE_FOLDER, _OTHERS = 0o600, 0o700, 0o077
@@ -90,7 +90,7 @@ def canonical(name: str) -> str:
     Raises:
         UserError: It cannot be one.
     """
-    spelled = unicodedata.normalize("NFC", name.strip()).lower().replace("_", "-")
+    spelled = keep.one_spelling(name)
     if not _NAME.fullmatch(spelled):
         raise UserError("channel.name", where=_shown(name))
     return spelled
@@ -121,7 +121,7 @@ def add(name: str, url: str, format: Format | None = None) -> Named:
         UserError: The name or the format cannot be, or the file cannot be read or written.
     """
     named = Named(canonical(name), url.strip(), "file", format)
-    if format is not None and format not in _FORMATS:
+    if format is not None and format not in FORMATS:
         raise UserError("channel.format", where=named.name)
     with _changing() as entries:
         entries[named.name] = {"url": named.url, "format": format}
@@ -169,7 +169,7 @@ def _is_entry(item: tuple[str, Any]) -> bool:
         _NAME.fullmatch(name) is not None
         and isinstance(entry, dict)
         and isinstance(entry.get("url"), str)
-        and entry.get("format") in (None, *_FORMATS)
+        and entry.get("format") in (None, *FORMATS)
     )
 
 

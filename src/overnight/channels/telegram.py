@@ -9,7 +9,6 @@ sendDocument.
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from urllib.parse import unquote
 
 from overnight.channels import answers
 from overnight.channels.apprise_url import AppriseChannel
+from overnight.channels.attach import attach
 from overnight.channels.base import Channel, Refused, Retry
 from overnight.channels.fit import folded, line
 from overnight.channels.services import SERVICES
@@ -26,11 +26,8 @@ from overnight.messages import say
 
 _API = "https://api.telegram.org/bot"
 _NUM_CHARS = SERVICES["telegram"].limits.num_chars
-#: What a bot may send: photos of 10 MB, other files of 50 MB.
-_MAX_PHOTO_BYTES, _MAX_FILE_BYTES = 10 * 10**6, 50 * 10**6
 _PHOTOS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 _URL = re.compile(r"(?i)tgram://(\d+(?::|%3a)[\w-]+)/(-?\d+|@?[a-z]\w+)/?")
-_log = logging.getLogger("overnight.channels")
 
 
 def open_telegram(name: str, url: str) -> Channel:
@@ -76,8 +73,7 @@ class Telegram:
         if reference is None:
             said = self._call("sendMessage", json.dumps(message).encode())
             reference = str(said.get("message_id", ""))
-        for file in files:
-            self._attach(file)
+        attach(self.name, files, self._upload)
         return reference
 
     def _edit(self, message: Mapping[str, Any], reference: str) -> str | None:
@@ -95,17 +91,10 @@ class Telegram:
             raise
         return reference
 
-    def _attach(self, file: Path) -> None:
-        is_photo = file.suffix.lower() in _PHOTOS
-        try:
-            size = file.stat().st_size
-            is_photo = is_photo and size <= _MAX_PHOTO_BYTES
-            if 0 < size <= _MAX_FILE_BYTES:
-                kind = "photo" if is_photo else "document"
-                sent = {kind: (line(file.name), file.read_bytes())}
-                self._call(f"send{kind.capitalize()}", {"chat_id": self._chat}, sent)
-        except (Retry, Refused, OSError) as error:
-            _log.warning("%s: %s was not attached: %s", self.name, file.name, error)
+    def _upload(self, file: Path) -> None:
+        kind = "photo" if file.suffix.lower() in _PHOTOS else "document"
+        sent = {kind: (line(file.name), file.read_bytes())}
+        self._call(f"send{kind.capitalize()}", {"chat_id": self._chat}, sent)
 
     def _call(
         self,

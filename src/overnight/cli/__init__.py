@@ -7,6 +7,7 @@ the job running in 0.3 s, and a help page may take longer than a verb.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -25,6 +26,8 @@ VERBS = (
 )  # fmt: skip
 #: On Windows these work; the others need processes as Linux and macOS have them.
 _EVERYWHERE = ("convert", "doctor")
+#: Verbs of ``notify`` that ask for something secret: a word too many may be it.
+_TAKES_SECRETS = ("add", "login", "remove", "heartbeat")
 
 
 def app(verb: str | None = None) -> typer.Typer:
@@ -159,9 +162,10 @@ def _translate(error: Exception) -> int:
 
 
 def _usage_error(error: Any) -> int:
-    verb = error.ctx.info_name if error.ctx is not None and error.ctx.parent is not None else ""
-    command = ("overnight " + (verb or "")).strip()
+    command = error.ctx.command_path if error.ctx is not None else "overnight"
     kind = type(error).__name__
+    if command.startswith("overnight notify") and _may_quote_a_secret(error):
+        return _complain([UserError("notify.secret_argument", where=command + " …")], debug=False)
     if kind == "NoSuchOption":
         near = ", ".join(error.possibilities or ())
         what = say("cli.no_such_option", option=error.option_name)
@@ -173,7 +177,7 @@ def _usage_error(error: Any) -> int:
         from difflib import get_close_matches
 
         word = error.message.partition("'")[2].partition("'")[0]
-        near = ", ".join(get_close_matches(word, VERBS))
+        near = ", ".join(get_close_matches(word, getattr(error.ctx.command, "commands", VERBS)))
         what = say("cli.no_such_verb", verb=word)
         fix = say("cli.did_you_mean", near=near) if near else say("cli.see_help", command=command)
     else:
@@ -181,3 +185,13 @@ def _usage_error(error: Any) -> int:
         fix = say("cli.see_help", command=command)
     _say_error(what, command, fix)
     return 2
+
+
+def _may_quote_a_secret(error: Any) -> bool:
+    """Whether the parser's words repeat a word that may be a channel's address or token."""
+    from overnight.cli.notify_add import looks_secret
+
+    verb = error.ctx.info_name
+    if verb == "notify":  # and what follows is no verb of its
+        return any(map(looks_secret, re.split(r"[\s'()]+", error.message)))
+    return "unexpected extra argument" in error.message and verb in _TAKES_SECRETS

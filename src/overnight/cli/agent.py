@@ -92,7 +92,8 @@ def _stop() -> None:
         return
     if found.look() != ALIVE:
         raise UserError("agent.elsewhere", where=found.host, host=found.host)
-    give_up = time.monotonic() + _WITHIN_S
+    force_at = time.monotonic() + _WITHIN_S
+    give_up_at = force_at + _WITHIN_S
     number = signal.SIGTERM
     while found.look() == ALIVE:
         with contextlib.suppress(ProcessLookupError):  # gone in this moment
@@ -100,7 +101,9 @@ def _stop() -> None:
         until = time.monotonic() + 1.0
         while found.look() == ALIVE and time.monotonic() < until:
             time.sleep(_LOOK_AGAIN_S)
-        if time.monotonic() > give_up:
+        if time.monotonic() > give_up_at:  # the kernel waits for a disk on its behalf
+            raise OvernightError("agent.not_stopped", where=f"pid {found.pid}")
+        if time.monotonic() > force_at:
             number = signal.SIGKILL
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +29,7 @@ from overnight.cli.output import (
     span,
     wrap,
 )
+from overnight.errors import UserError
 from overnight.messages import say
 from overnight.redact import redact
 
@@ -46,7 +47,10 @@ _CELL = re.compile(r"(\d+):(\d+)")
 OPTIONS = {
     "--set": True, "--map": True, "--env": True, "--python": True, "--root": True,
     "--time-limit": True, "--full-epoch": False, "--no-trial": False, "--keep": False,
-    "--json": False,    "--help": False, "-h": False,
+    "--allow-sending": False, "--json": False, "--help": False, "-h": False,
+    # Those of `run` are not the job's here either; what they ask for is checked too.
+    "--name": True, "--restart": True, "--stall-after": True, "--label": True, "--kind": True,
+    "--notify": True, "--alert": True, "--heartbeat": True, "--format": True,
 }  # fmt: skip
 
 
@@ -84,29 +88,45 @@ def register(app: typer.Typer) -> None:
             str, typer.Option(metavar="10m", help=say("check.help.time_limit"))
         ] = "10m",
         keep: Annotated[bool, typer.Option("--keep", help=say("check.help.keep"))] = False,
+        allow_sending: Annotated[
+            bool, typer.Option("--allow-sending", help=say("check.help.allow_sending"))
+        ] = False,
+        name: Annotated[str | None, typer.Option(hidden=True)] = None,
+        restart: Annotated[int, typer.Option(min=0, hidden=True)] = 0,
+        stall_after: Annotated[str | None, typer.Option(hidden=True)] = None,
+        label: Annotated[list[str] | None, typer.Option("--label", hidden=True)] = None,
+        kind: Annotated[str | None, typer.Option(hidden=True)] = None,
+        notify: Annotated[list[str] | None, typer.Option("--notify", hidden=True)] = None,
+        alert: Annotated[list[str] | None, typer.Option("--alert", hidden=True)] = None,
+        heartbeat: Annotated[str | None, typer.Option(hidden=True)] = None,
+        format_: Annotated[str | None, typer.Option("--format", hidden=True)] = None,
         json: Annotated[bool, typer.Option("--json", help=say("check.help.json"))] = False,
     ) -> int:
         from overnight.cli.run import pairs, variables
-        from overnight.errors import UserError
         from overnight.start import Asked, prepare
 
         problems: list[UserError] = []
-        limit_s = 0.0
-        try:
-            limit_s = parse_span(time_limit, "--time-limit")
-        except UserError as error:
-            problems.append(error)
+        limit_s = _seconds(time_limit, "--time-limit", problems)
         asked = Asked(
             target=target,
             args=args or (),
             overrides=pairs(set_ or (), "--set", problems),
             path_map=pairs(map_ or (), "--map", problems),
             env=variables(env or ()),
+            name=name,
             python=python,
+            restart=restart,
+            stall_after_s=_seconds(stall_after, "--stall-after", problems) if stall_after else None,
+            labels=label or (),
             root=root,
+            notify=notify or (),
+            alerts=alert or (),
+            heartbeat=heartbeat,
+            format=format_,
         )
         ready = prepare(asked, problems)
-        looked = _look(ready, limit_s, full_epoch, no_trial, keep, quiet=json)
+        how = How(limit_s, full_epoch, keep, allow_sending)
+        looked = _look(ready, None if no_trial else how, quiet=json)
         if json:
             trial = looked.trial
             print_json(
@@ -118,8 +138,24 @@ def register(app: typer.Typer) -> None:
                 shortened=[each.to_json() for each in trial.shortened] if trial is not None else [],
             )
         else:
-            _show(looked, asked)
+            given = {
+                "--env": env, "--python": python, "--root": root, "--name": name,
+                "--restart": restart or None, "--stall-after": stall_after, "--label": label,
+                "--kind": kind, "--notify": notify, "--alert": alert, "--heartbeat": heartbeat,
+                "--format": format_, "--set": set_, "--map": map_,
+            }  # fmt: skip
+            _show(looked, _command(target, given, asked.args))
         return int(looked.is_bad)
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a job is tried, as :class:`overnight.preflight.trial.TrialAsked` has it."""
+
+    time_limit_s: float = TIME_LIMIT_S
+    full_epoch: bool = False
+    keep: bool = False
+    may_send: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,39 +179,20 @@ def check_first(asked: Asked) -> bool:
     """
     from overnight.start import prepare
 
-    looked = _look(prepare(asked), TIME_LIMIT_S)
-    _show(looked, None)
+    looked = _look(prepare(asked), How())
+    _show(looked)
     return not looked.is_bad
 
 
-def _look(
-    ready: Ready,
-    limit_s: float,
-    full_epoch: bool = False,
-    no_trial: bool = False,
-    keep: bool = False,
-    *,
-    quiet: bool = False,
-) -> Looked:
+def _look(ready: Ready, how: How | None, *, quiet: bool = False) -> Looked:
     with patience("" if quiet else say("check.reading")):
         findings = examine(ready)
     if any(finding.level == "bad" for finding in findings):
         return Looked([*findings, _of_trial("skipped")])
-    if no_trial:
+    if how is None:
         return Looked([*findings, _of_trial("not_asked")])
-    trial = _try(ready, limit_s, full_epoch=full_epoch, keep=keep, quiet=quiet)
+    trial = _try(ready, how, quiet=quiet)
     return Looked([*findings, *trial.findings], trial)
-
-
-def look(asked: Asked) -> list[Finding]:
-    """What can be known of what was asked for without running it.
-
-    Raises:
-        UserErrors: It cannot even be looked at.
-    """
-    from overnight.start import prepare
-
-    return examine(prepare(asked))
 
 
 def examine(ready: Ready) -> list[Finding]:
@@ -227,17 +244,17 @@ def located(finding: Finding) -> str:
     return say("check.where_file", where=finding.where, text=text) if finding.where else text
 
 
-def _show(looked: Looked, asked: Asked | None) -> None:
-    """The whole page; with ``asked`` it ends with the command that starts the job."""
+def _show(looked: Looked, command: str = "") -> None:
+    """The whole page; it ends with the command that starts the job."""
     show(looked.findings, located)
     if looked.trial is not None:
         _show_ranges(looked.trial)
     show_summary(looked.findings, "check")
-    if asked is not None and not looked.is_bad:
-        _show_command(asked)
+    if command and not looked.is_bad:
+        echo(say("check.next", command=plain(redact(command))))
 
 
-def _try(ready: Ready, limit_s: float, *, full_epoch: bool, keep: bool, quiet: bool) -> TrialResult:
+def _try(ready: Ready, how: How, *, quiet: bool) -> TrialResult:
     """Runs the job shortened, telling on the terminal how far it is."""
     from overnight.ledger.paths import name_from
     from overnight.preflight.trial import TrialAsked, run
@@ -250,9 +267,10 @@ def _try(ready: Ready, limit_s: float, *, full_epoch: bool, keep: bool, quiet: b
         env=ready.env,
         name=name_from(ready.asked.target or ready.asked.args[0]),
         source=ready.conversion.source if ready.kind == "notebook" else "",
-        full_epoch=full_epoch,
-        time_limit_s=limit_s,
-        keep=keep,
+        full_epoch=how.full_epoch,
+        time_limit_s=how.time_limit_s,
+        keep=how.keep,
+        may_send=how.may_send,
     )
     if quiet or not is_terminal(sys.stderr):
         return run(asked, lambda _: None)
@@ -324,12 +342,27 @@ def _shortest(first: str, last: str) -> str:
     return clock if day and first.startswith(day + " ") else last
 
 
-def _show_command(asked: Asked) -> None:
-    words = [asked.target] if asked.target else ["--"]
-    for key, value in asked.overrides.items():
-        words += ["--set", f"{key}={value}"]
-    for key, value in asked.path_map.items():
-        words += ["--map", f"{key}={value}"]
-    words += asked.args
-    command = "overnight run " + " ".join(map(quoted, words))
-    echo(say("check.next", command=plain(redact(command))))
+def _command(target: str, given: Mapping[str, object], args: Sequence[str]) -> str:
+    """The ``run`` that starts what was looked at.
+
+    Args:
+        target: A file; empty for a command.
+        given: Options of ``run`` and their values, as they were given.
+        args: The job's own.
+    """
+    words = ["overnight", "run", *([target] if target else [])]
+    for option, values in given.items():
+        for value in values if isinstance(values, list) else [values]:
+            words += [] if value is None else [option, str(value)]
+    # Behind the dashes nothing is taken for an option of `run`.
+    taken = {*OPTIONS, "--check", "--follow", "--"}
+    dashes = not target or any(word.partition("=")[0] in taken for word in args)
+    return " ".join(map(quoted, [*words, *(["--"] if dashes else []), *args]))
+
+
+def _seconds(text: str, option: str, problems: list[UserError]) -> float:
+    try:
+        return parse_span(text, option)
+    except UserError as error:
+        problems.append(error)
+        return 0.0

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: How long ``send`` looks on before it leaves the rest to the agent.
 _LOOKS_ON_S = 60.0
 _LOOK_AGAIN_S = 0.1
+#: Alone, or in a digest.
+_ARRIVED = ("delivered", "merged")
 
 
 def register(app: typer.Typer) -> None:
@@ -41,10 +43,13 @@ def register(app: typer.Typer) -> None:
         format_: Annotated[
             str | None, typer.Option("--format", help=say("notify.add.format"))
         ] = None,
+        paste: Annotated[
+            bool | None, typer.Option("--paste/--listen", help=say("notify.login.paste"))
+        ] = None,
     ) -> None:
         from overnight.cli.notify_add import add as add_channel
 
-        add_channel(name, service, format_)
+        add_channel(name, service, format_, paste=paste)
 
     @notify.command(help=say("notify.login.help"))
     def login(
@@ -103,7 +108,7 @@ def register(app: typer.Typer) -> None:
 
 
 def chosen(verb: str, names: Sequence[str]) -> list[Named]:
-    """The channels of these names, all where none is named.
+    """The channels of these names, all where none is named; ``console`` is this terminal.
 
     Raises:
         UserErrors: There is none, or one is unknown; all of them at once.
@@ -111,15 +116,24 @@ def chosen(verb: str, names: Sequence[str]) -> list[Named]:
     from overnight.channels import store
 
     refuse_secrets(verb, *names)
-    known = store.load()
-    if not known:
+    env = _environment()
+    known = store.load(env)
+    if not names and not known:
         raise UserErrors([UserError("notify.none", where=str(store.path()))])
-    if not names:
-        return list(known.values())
-    problems = unknown_channels(names, known)
+    problems = unknown_channels(names, {**store.built_in(), **known})
     if problems:
         raise UserErrors(problems)
-    return [known[store.canonical(name)] for name in names]
+    wanted = names or list(known)
+    known = store.load(store.with_terminal(env, wanted))
+    return [known[store.canonical(name)] for name in wanted]
+
+
+def _environment() -> dict[str, str]:
+    """The variables that a run started here would have."""
+    from overnight.ledger.paths import find_root
+    from overnight.start import with_dotenv
+
+    return with_dotenv(os.environ, find_root(os.getcwd()))
 
 
 def _remove(name: str) -> None:
@@ -128,11 +142,11 @@ def _remove(name: str) -> None:
     refuse_secrets("remove", name)
     name = store.canonical(name)
     removed = store.remove(name)
-    kakao_store.forget(name)
-    known = store.load()
+    known = store.load(_environment())
     if name in known:  # what is left is a variable's
         variable = store.VARIABLE + name.upper().replace("-", "_")
         raise UserError("notify.of_environment", where="$" + variable, variable=variable)
+    kakao_store.forget(name)
     if not removed:
         raise UserErrors(unknown_channels([name], known))
     echo(say("notify.removed", name=name))
@@ -145,7 +159,7 @@ def _channels(*, json: bool) -> None:
     from overnight.outbox.message import waiting
 
     paths = agent_paths()
-    known = store.load()
+    known = store.load(_environment())
     waits: dict[str, int] = {}
     for message in waiting(paths):
         waits[message.channel] = waits.get(message.channel, 0) + 1
@@ -245,7 +259,10 @@ def _send(
     if problems:
         raise UserErrors(problems)
     paths = agent_paths().make()
-    keep.keep_channels([each.name for each in names], os.environ)
+    defined = {keep.PREFIX + each.name: each.url for each in names if each.source == "environment"}
+    keep.keep_channels([each.name for each in names], defined)
+    # What a loop sends must not use up the places that are kept for a crash and an end.
+    looks_on = sys.stdin.isatty() and sys.stdout.isatty()
     now_us = time.time_ns() // 1000
     messages = [
         Message(
@@ -254,7 +271,7 @@ def _send(
             event="text",
             created_us=now_us,
             facts={"event": "text", "text": text, "title": title, "now_us": now_us},
-            urgent=True,
+            urgent=looks_on,
             files=tuple(str(path.absolute()) for path in attach),
             language=language(),
         )
@@ -277,9 +294,9 @@ def _send(
         )
     else:
         for channel, outcome, why in answers:
-            mark = paint("✓", "green") if outcome == "delivered" else paint("!", "yellow")
+            mark = paint("✓", "green") if outcome in _ARRIVED else paint("!", "yellow")
             echo(f"{mark} {channel}: {say('notify.outcome.' + outcome)}" + (why and f" ({why})"))
-    return 0 if all(outcome == "delivered" for _, outcome, _ in answers) else 1
+    return 0 if all(outcome in _ARRIVED for _, outcome, _ in answers) else 1
 
 
 def _until_told(paths: object, messages: Sequence[object]) -> dict[str, dict[str, object]]:

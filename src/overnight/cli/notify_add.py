@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from overnight.cli.output import columns, echo, is_terminal, paint, plain, wrap
+from overnight.cli.output import columns, echo, paint, plain, wrap
 from overnight.errors import UserError
 from overnight.ledger import files
 from overnight.messages import say
@@ -21,14 +21,19 @@ from overnight.messages import say
 if TYPE_CHECKING:
     from overnight.channels.services import Service
 
-_FORMATS = ("short", "full", "custom")
 #: Something that can only be a channel's address or token, not its name.
-_LOOKS_SECRET = re.compile(r"://|@|^xox|^[A-Za-z0-9_+/=-]{33,}$")
+_LOOKS_SECRET = re.compile(r"[:@].|^xox|^[A-Za-z0-9_+/=-]{32,}$")
 _HELP_COLUMNS = 96
 
 
-def add(name: str, service: str, format: str | None) -> None:
+def add(name: str, service: str, format: str | None, *, paste: bool | None = None) -> None:
     """Asks, checks, and keeps a channel.
+
+    Args:
+        name: What the person calls it.
+        service: Asked for if empty.
+        format: Of its messages; that of an earlier channel of this name and service if None.
+        paste: As of ``login``.
 
     Raises:
         UserError: An answer cannot be right, or a secret stands on the command line.
@@ -38,10 +43,10 @@ def add(name: str, service: str, format: str | None) -> None:
     from overnight.channels.url import service_of
 
     refuse_secrets("add", name, service)
-    if format is not None and format not in _FORMATS:
-        raise UserError("notify.format", where="--format", formats=", ".join(_FORMATS))
+    if format not in (None, *store.FORMATS):
+        raise UserError("channel.format", where="--format")
     name = store.canonical(name)
-    if not is_terminal(sys.stdin):
+    if not sys.stdin.isatty():
         url = sys.stdin.readline().strip()
         if not url:
             raise UserError("notify.add.no_input", where=name, name=name)
@@ -50,10 +55,13 @@ def add(name: str, service: str, format: str | None) -> None:
         url = chosen.url(_answers(chosen))
     open_channel(name, url)
     is_kakao = service_of(url) == "kakao"
-    if is_kakao and is_terminal(sys.stdin):
-        _login_kakao(name, url, format)
+    before = store.load({}).get(name)
+    if format is None and before is not None and service_of(before.url) == service_of(url):
+        format = before.format
+    if is_kakao and sys.stdin.isatty():
+        _login_kakao(name, url, format, paste=paste)
         return
-    named = store.add(name, url, format)  # type: ignore[arg-type]
+    named = store.add(name, url, format)
     echo(say("notify.added", name=named.name, service=named.masked))
     if is_kakao:
         echo(say("notify.add.login", name=named.name))
@@ -63,8 +71,13 @@ def add(name: str, service: str, format: str | None) -> None:
 
 def refuse_secrets(verb: str, *words: str) -> None:
     """Raises UserError where a channel's address or token stands in place of its name."""
-    if any(map(_LOOKS_SECRET.search, words)):
+    if any(map(looks_secret, words)):
         raise UserError("notify.secret_argument", where=f"overnight notify {verb} …")
+
+
+def looks_secret(word: str) -> bool:
+    """Whether this can only be a channel's address or token, and no name."""
+    return _LOOKS_SECRET.search(word) is not None
 
 
 def login(service: str, name: str, *, paste: bool | None, port: int | None) -> None:
@@ -76,7 +89,7 @@ def login(service: str, name: str, *, paste: bool | None, port: int | None) -> N
     refuse_secrets("login", name, service)
     service = service.strip().lower()
     if service == "kakao":
-        _login_again(name or "kakao", paste=paste, port=port)
+        _login_again(name or _only_kakao(), paste=paste, port=port)
     elif service == "naver":
         add(name or "naver", "naver", None)
     else:
@@ -122,7 +135,7 @@ def _answers(service: Service) -> dict[str, str]:
 
 def _ask(question: str, *, secret: bool) -> str:
     """One answer. A secret one is not shown; without a terminal it is a line of the input."""
-    if not is_terminal(sys.stdin):
+    if not sys.stdin.isatty():
         return sys.stdin.readline().strip()
     try:
         if secret:
@@ -130,6 +143,21 @@ def _ask(question: str, *, secret: bool) -> str:
         return input(question + ": ").strip()
     except EOFError:  # Ctrl-D
         raise typer.Abort from None
+
+
+def _only_kakao() -> str:
+    """The name of the only KakaoTalk channel: another one would be told of everything too.
+
+    Raises:
+        UserError: There are several.
+    """
+    from overnight.channels import store
+    from overnight.channels.url import service_of
+
+    known = [each.name for each in store.load().values() if service_of(each.url) == "kakao"]
+    if len(known) > 1:
+        raise UserError("notify.login.which", where="--name", names=", ".join(known))
+    return known[0] if known else "kakao"
 
 
 def _login_again(name: str, *, paste: bool | None, port: int | None) -> None:
@@ -159,7 +187,8 @@ def _login_kakao(
         url: The app's.
         format: Of its messages.
         keep: Whether to keep the channel; a variable may define it.
-        paste: The browser is on another computer; None: so it is where one came in over SSH.
+        paste: The browser is on another computer; None: so it is where one came in over SSH, with
+            or without a display forwarded: what this machine can show is no browser of theirs.
         port: Of the registered address.
     """
     from overnight.channels import kakao_login, store
@@ -167,7 +196,7 @@ def _login_kakao(
 
     app = Kakao(name, url)
     if paste is None:
-        paste = bool(os.environ.get("SSH_CONNECTION")) and not os.environ.get("DISPLAY")
+        paste = bool(os.environ.get("SSH_CONNECTION"))
     state = kakao_login.login(
         name,
         app.rest_key,

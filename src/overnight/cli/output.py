@@ -23,6 +23,7 @@ from overnight.alerts.spoken import moment as moment
 from overnight.alerts.spoken import now_us as now_us
 from overnight.alerts.spoken import number as number
 from overnight.alerts.spoken import span as span
+from overnight.alerts.spoken import still_left as still_left
 from overnight.alerts.spoken import time_left as time_left
 from overnight.errors import UserError
 from overnight.ledger.format import encode

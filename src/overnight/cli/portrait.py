@@ -28,7 +28,7 @@ from overnight.cli.output import (
     plain,
     quoted,
     span,
-    time_left,
+    still_left,
     wrap,
 )
 from overnight.ledger.files import read_json
@@ -151,7 +151,7 @@ def left(estimate: Estimate) -> str:
     if estimate.left_s is None:
         return ""
     low_s, high_s = estimate.left_s
-    return say("show.left", span=time_left(low_s, high_s, at_most=estimate.at_most))
+    return still_left(low_s, high_s, at_most=estimate.at_most)
 
 
 def percent(estimate: Estimate) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -175,8 +176,10 @@ def _announce(started: Any) -> None:
     if started.channels:
         print(say("run.tells", names=", ".join(started.channels)))
         from overnight.agent import logins
+        from overnight.start import with_dotenv
 
-        for problem in logins.problems(started.channels).values():
+        env = with_dotenv(os.environ, run.root)
+        for problem in logins.problems(started.channels, env).values():
             print(f"! {problem.text}\n  → {problem.fix}", file=sys.stderr)
 
 

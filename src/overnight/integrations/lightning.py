@@ -73,5 +73,6 @@ class LedgerCallback(_base()):  # type: ignore[misc]
             (each for each in trainer.callbacks if getattr(each, "stopped_epoch", 0)), None
         )
         if stopper is not None:
-            why = f"no better {getattr(stopper, 'monitor', '')}".strip()
+            # What it found: no better, not finite, or good enough. It does not say which.
+            why = str(getattr(stopper, "monitor", ""))
             stopped_early(stopper.stopped_epoch + 1, trainer.max_epochs, why)

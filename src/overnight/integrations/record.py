@@ -15,7 +15,7 @@ T = TypeVar("T")
 #: What frameworks put in front of a validation metric's name.
 _PREFIXES = ("eval_", "val_", "valid_", "metrics/")
 #: Measured by every framework about itself; none of it says how good the model is.
-_NO_METRIC = ("runtime", "samples_per_second", "steps_per_second", "total_flos", "epoch")
+_NO_METRIC = ("runtime", "samples_per_second", "steps_per_second", "total_flos")
 
 
 def never_raises(method: Callable[..., T]) -> Callable[..., T | None]:
@@ -37,18 +37,26 @@ def plain(values: Mapping[str, Any], *, training: bool = False) -> dict[str, Any
     found: dict[str, Any] = {}
     for key, value in values.items():
         name = str(key)
-        if name.endswith(_NO_METRIC):
+        if name == "epoch" or name.endswith(_NO_METRIC) or _is_twin(name, values):
             continue
         try:
             number = float(value)
         except (TypeError, ValueError):
             continue
-        found[_name(name, training)] = number
+        found[_name(name, values, training)] = number
     return found
 
 
-def _name(key: str, training: bool) -> str:
-    known = names.canonical(key)
+def _is_twin(name: str, values: Mapping[str, Any]) -> bool:
+    """Whether Lightning has the same number of the epoch too: as ``loss`` beside ``loss_step``."""
+    bare, _, ending = name.rpartition("_")
+    return (ending == "step" and (bare in values or bare + "_epoch" in values)) or (
+        ending == "epoch" and bare in values
+    )
+
+
+def _name(key: str, values: Mapping[str, Any], training: bool) -> str:
+    known = names.canonical(key, map(str, values))
     if known != key or training:
         return known
     for prefix in _PREFIXES:

@@ -34,7 +34,7 @@ class LedgerCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The training begins."""
         metric = getattr(args, "metric_for_best_model", None)
-        if metric and metric != "loss":
+        if metric:
             name = metric if metric.startswith("eval_") else "eval_" + metric
             chosen = next(iter(plain({name: 0.0})))
             self.best = Best(chosen, getattr(args, "greater_is_better", None))

@@ -7,9 +7,10 @@ lock on a network disk is needed. A claim that was given back ends in ``.left``.
 from __future__ import annotations
 
 import os
+import time
 
 from overnight.ledger import files
-from overnight.ledger.identity import ALIVE, GONE, Identity
+from overnight.ledger.identity import ALIVE, CANNOT_TELL, Identity
 
 _LEFT = ".left"
 
@@ -31,25 +32,45 @@ def holder(folder: str, what: str) -> tuple[int, Identity | None]:
     return newest, Identity.from_json(files.read_json(os.path.join(folder, name_of_newest)))
 
 
-def take(folder: str, what: str, *, force: bool = False) -> int | None:
+def take(
+    folder: str, what: str, *, force: bool = False, stale_s: float | None = None
+) -> int | None:
     """Takes a claim for this process; None if a living one has it.
 
     Args:
         folder: Where the claims lie.
         what: What is claimed.
-        force: Also where the holder cannot be seen from here (another machine).
+        force: Also where the holder cannot be seen from here (another machine, or container).
+        stale_s: Also where it cannot be seen, and has not touched its claim for so long.
     """
     while True:
         newest, identity = holder(folder, what)
-        if identity is not None:
-            look = identity.look()
-            if look == ALIVE or (look != GONE and not force):
-                return None
+        look = None if identity is None else identity.look()
+        if look == CANNOT_TELL and stale_s is not None:
+            force = force or age_s(folder, what, newest) > stale_s
+        if look == ALIVE or (look == CANNOT_TELL and not force):
+            return None
         mine = Identity.of()
         assert mine is not None
         claim = os.path.join(folder, f"{what}.{newest + 1}")
         if files.create_once(claim, files.to_json(mine.to_json())):
-            return newest + 1
+            # One that tidied up behind itself in this moment may have freed a number below its own.
+            if holder(folder, what)[0] == newest + 1:
+                return newest + 1
+            files.discard(claim)
+
+
+def touch(folder: str, what: str, number: int) -> None:
+    """Gives a sign of life, for those that cannot see this process."""
+    os.utime(os.path.join(folder, f"{what}.{number}"))
+
+
+def age_s(folder: str, what: str, number: int) -> float:
+    """How long ago a claim was taken, or touched; 0 if it is gone in this moment."""
+    try:
+        return time.time() - os.stat(os.path.join(folder, f"{what}.{number}")).st_mtime
+    except OSError:
+        return 0.0
 
 
 def leave(folder: str, what: str, number: int) -> None:

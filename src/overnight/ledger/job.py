@@ -144,7 +144,8 @@ _job: Job | None = None
 _jobs: dict[int, Job] = {}
 
 
-def _silent() -> bool:
+def is_silent() -> bool:
+    """Whether another process speaks for this one: its rank is above 0."""
     for name in _RANK_VARIABLES:
         value = os.environ.get(name, "")
         if value.strip("0") and value.isascii() and value.isdigit():
@@ -152,9 +153,14 @@ def _silent() -> bool:
     return False
 
 
-def _current() -> Job | None:
-    """This process's pens, opened from the environment the supervisor gave; None without a run."""
+def current() -> Job | None:
+    """This process's pens, from the environment the supervisor gave; None without a run or a say.
+
+    Opens no run.
+    """
     global _job
+    if is_silent():
+        return None
     if _job is not None and _job.pid == os.getpid():
         return _job
     if _job is not None:  # a forked child of the process that opened the run
@@ -194,9 +200,9 @@ def init(name: str | None = None, *, root: str | None = None, **labels: Any) -> 
     """
     global _job
     try:
-        if _silent():
+        if is_silent():
             return None
-        job = _current()
+        job = current()
         if job is None:
             job = _job = _jobs[os.getpid()] = _open_alone(name, root, labels)
         return Path(job.run.dir)
@@ -241,16 +247,6 @@ def _open_alone(name: str | None, root: str | None, labels: Mapping[str, Any]) -
     sys.excepthook, sys.exit = note_failure, note_exit
     atexit.register(note_end)
     return job
-
-
-def current() -> Job | None:
-    """The run this process writes to, if there is one; opens none."""
-    return None if _silent() else _current()
-
-
-def is_silent() -> bool:
-    """Whether another process speaks for this one: its rank is above 0."""
-    return _silent()
 
 
 def open_run(name: str | None, *, root: str | None = None) -> Job:
@@ -315,9 +311,7 @@ def log(
         # The two conditions that end most calls early, tested without a function call.
         job = _job if _job is not None and _job.pid == os.getpid() else None
         if job is None:
-            if _silent():
-                return
-            job = _current()
+            job = current()
             if job is None:
                 return
         axes: dict[str, Any] = {"step": step, "epoch": epoch, "fold": fold}
@@ -376,10 +370,9 @@ def progress(done: float, total: float | None = None, *, unit: str = "step") -> 
     one record a second is written.
     """
     try:
-        if not _silent():
-            job = _current()
-            if job is not None:
-                job.progress(number(done), None if total is None else number(total), str(unit))
+        job = current()
+        if job is not None:
+            job.progress(number(done), None if total is None else number(total), str(unit))
     except Exception as error:  # see log()
         complain("job.no_progress", error)
 
@@ -414,9 +407,7 @@ def figure(figure: Any, key: str = "figure", *, step: int | None = None) -> Path
         Where it was stored; None without a run, or where it could not be (said once on stderr).
     """
     try:
-        if _silent():
-            return None
-        job = _current()
+        job = current()
         return None if job is None else Path(job.figure(figure, str(key), step))
     except Exception as error:  # see log()
         complain("job.no_picture", error)
@@ -429,10 +420,9 @@ def event(name: str, /, **fields: Any) -> None:
     Without a run it does nothing.
     """
     try:
-        if not _silent():
-            job = _current()
-            if job is not None:
-                job.event(name, {k: v for k, v in fields.items() if v is not None})
+        job = current()
+        if job is not None:
+            job.event(name, {k: v for k, v in fields.items() if v is not None})
     except Exception as error:  # see log()
         complain("job.no_event", error)
 
@@ -445,7 +435,7 @@ def num_written() -> int:
     Raises:
         OSError: The ledger cannot be opened (a full disk).
     """
-    job = _current()
+    job = current()
     return 0 if job is None else job.pen("metrics").next_seq
 
 

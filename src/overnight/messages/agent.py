@@ -5,7 +5,8 @@ EN = {
     "itself when a run is to be told of, and leaves when nothing is left to do.\n\n"
     "  overnight agent               is it at work, and on what\n"
     "  overnight agent --install     start it with the machine: a reboot is told of as well\n"
-    "  overnight agent stop          messages wait until the next run or verb starts it again",
+    "  overnight agent stop          messages wait; a run that is under way starts it again within\n"
+    "                                seconds, without one the next run or verb does",
     "agent.action": "status, start or stop.",
     "agent.install": "Start it with the machine (systemd, launchd or cron).",
     "agent.uninstall": "Take that back.",
@@ -19,6 +20,8 @@ EN = {
     "agent.waiting": "  {num} messages wait (overnight notify channels says why)",
     "agent.not_started": "the agent does not start",
     "agent.not_started.fix": "the file named above says why",
+    "agent.not_stopped": "the agent does not end, not even when it is killed",
+    "agent.not_stopped.fix": "a disk or a network folder does not answer; it ends once that does",
     "agent.elsewhere": "the agent is at work in another container on this machine",
     "agent.elsewhere.fix": "stop it there ({host})",
     "agent.is_installed": "It starts with the machine ({how}: {where}).",
@@ -57,7 +60,8 @@ KO = {
     "시작하고, 할 일이 없으면 스스로 끝납니다.\n\n"
     "  overnight agent               동작 중인지, 무엇을 하는지\n"
     "  overnight agent --install     컴퓨터와 함께 시작합니다. 재부팅도 알립니다\n"
-    "  overnight agent stop          메시지는 다음 실행이나 명령이 다시 시작할 때까지 기다립니다",
+    "  overnight agent stop          메시지는 기다립니다. 진행 중인 실행이 있으면 몇 초 안에,\n"
+    "                                없으면 다음 실행이나 명령이 다시 시작합니다",
     "agent.action": "status, start, stop 중 하나.",
     "agent.install": "컴퓨터와 함께 시작합니다(systemd, launchd, cron).",
     "agent.uninstall": "설치를 되돌립니다.",
@@ -71,6 +75,8 @@ KO = {
     "agent.waiting": "  메시지 {num}개가 기다립니다(이유: overnight notify channels)",
     "agent.not_started": "에이전트가 시작하지 않습니다",
     "agent.not_started.fix": "이유는 위 파일에 있습니다",
+    "agent.not_stopped": "강제로 끝내도 에이전트가 끝나지 않습니다",
+    "agent.not_stopped.fix": "디스크나 네트워크 폴더가 응답하지 않습니다. 응답하면 끝납니다",
     "agent.elsewhere": "에이전트가 이 컴퓨터의 다른 컨테이너에서 동작 중입니다",
     "agent.elsewhere.fix": "그쪽에서 멈추십시오({host})",
     "agent.is_installed": "컴퓨터와 함께 시작합니다({how}: {where}).",

@@ -3,13 +3,13 @@
 EN = {
     # The channel's URL.
     "kakao.url_key": "this is no REST API key of Kakao's",
-    "kakao.url_key.fix": "copy it from developers.kakao.com > My Application > App Keys > REST API key: 32 letters and digits",
+    "kakao.url_key.fix": "copy it from developers.kakao.com > your app > App > Platform key > REST API key: 32 letters and digits",
     "kakao.url_token": "a KakaoTalk channel's URL holds no token: one in a URL is dead after two months",
     "kakao.url_token.fix": "give the REST API key alone (kakao://REST_API_KEY), then: overnight notify login kakao --name {name}",
     "kakao.url_options": "this URL of a KakaoTalk channel has options that do not exist",
     "kakao.url_options.fix": "there are client_secret, link and button: kakao://REST_API_KEY?client_secret=…",
     "kakao.url_secret": "this is no client secret of Kakao's",
-    "kakao.url_secret.fix": "copy it from developers.kakao.com > My Application > Kakao Login > Security; leave it out where it is switched off",
+    "kakao.url_secret.fix": "copy it from developers.kakao.com > your app > App > Platform key > your REST API key > Client secret; leave it out where it is switched off",
     "kakao.url_link": "the link of a KakaoTalk channel is not a web address",
     "kakao.url_link.fix": "give one that begins with https:// and whose domain is registered with your app ([Product Link])",
     "kakao.url_button": "the button's text is longer than {limit} characters",
@@ -43,9 +43,9 @@ EN = {
     "kakao.spent_today": "KakaoTalk's messages for today are used up ({code}); there are new ones after midnight in Korea",
     "kakao.spent_month": "KakaoTalk's messages for this month are used up ({code}); there are new ones on the 1st, Korean time",
     "kakao.bad_key": "Kakao does not know this REST API key (KOE101)",
-    "kakao.bad_key.fix": "copy the REST API key from developers.kakao.com > My Application > App Keys, then: overnight notify add {name} kakao",
+    "kakao.bad_key.fix": "copy the REST API key from developers.kakao.com > your app > App > Platform key, then: overnight notify add {name} kakao",
     "kakao.bad_secret": "Kakao wants a client secret, or another one (KOE010)",
-    "kakao.bad_secret.fix": "copy it from developers.kakao.com > My Application > Kakao Login > Security, then: overnight notify add {name} kakao",
+    "kakao.bad_secret.fix": "copy it from developers.kakao.com > your app > App > Platform key > your REST API key > Client secret, then: overnight notify add {name} kakao",
     "kakao.void": "KakaoTalk does not accept the login of channel {name} ({code})",
     "kakao.void.fix": "log in again: overnight notify login kakao --name {name}",
     "kakao.no_consent": "you have not agreed to KakaoTalk messages from this app",
@@ -64,10 +64,11 @@ EN = {
     "kakao.empty.fix": "give the message a text",
     # The login.
     "kakao.register": "Once, on developers.kakao.com, in your app:\n"
-    "  Kakao Login: switch it on\n"
-    "  Kakao Login > Redirect URI: add exactly {redirect}\n"
-    "  Kakao Login > Consent Items: switch on 'Send message in KakaoTalk' (talk_message)",
-    "kakao.open": "Open this address in a browser on this machine and agree:\n{url}",
+    "  Kakao Login: set its state to ON\n"
+    "  App > Platform key > your REST API key > Redirect URI: add exactly {redirect}\n"
+    "  Kakao Login > Consent items: switch on 'Send message in KakaoTalk' (talk_message)",
+    "kakao.open": "Open this address in a browser on this machine and agree:\n{url}\n"
+    "If your browser is on another computer: Ctrl-C, then overnight notify login kakao --name {name} --paste",
     "kakao.open_elsewhere": "Open this address in a browser and agree:\n{url}\n"
     "The browser then ends at a page it cannot show ({redirect}?code=…). That is right: copy its whole address.",
     "kakao.paste": "Paste the address here",
@@ -89,7 +90,7 @@ EN = {
     "kakao.login_code": "this code was used before or is too old ({code})",
     "kakao.login_code.fix": "start the login again: a code is good once, for ten minutes",
     "kakao.login_redirect": "the redirect address is not the one the login began with ({code})",
-    "kakao.login_redirect.fix": "register exactly {redirect} under Kakao Login > Redirect URI and start the login again",
+    "kakao.login_redirect.fix": "register exactly {redirect} under App > Platform key > your REST API key > Redirect URI and start the login again",
     "kakao.login_network": "the login could not be finished: {why}",
     "kakao.login_network.fix": "see that this machine reaches kauth.kakao.com, and start the login again",
     "kakao.login_timeout": "no browser came back from Kakao",
@@ -101,13 +102,13 @@ EN = {
 KO = {
     # The channel's URL.
     "kakao.url_key": "카카오 REST API 키가 아닙니다",
-    "kakao.url_key.fix": "developers.kakao.com > 내 애플리케이션 > 앱 키의 REST API 키(영문자와 숫자 32자)를 복사해 넣으십시오",
+    "kakao.url_key.fix": "developers.kakao.com 의 앱 > 플랫폼 키에서 REST API 키(영문자와 숫자 32자)를 복사해 넣으십시오",
     "kakao.url_token": "카카오톡 채널의 URL에는 토큰을 넣지 않습니다. URL에 든 토큰은 두 달 뒤에 만료됩니다",
     "kakao.url_token.fix": "REST API 키만 넣은 뒤(kakao://REST_API_KEY) 로그인하십시오: overnight notify login kakao --name {name}",
     "kakao.url_options": "카카오톡 채널의 URL에 없는 옵션이 들어 있습니다",
     "kakao.url_options.fix": "쓸 수 있는 옵션은 client_secret, link, button 입니다: kakao://REST_API_KEY?client_secret=…",
     "kakao.url_secret": "카카오 클라이언트 시크릿이 아닙니다",
-    "kakao.url_secret.fix": "developers.kakao.com > 내 애플리케이션 > 카카오 로그인 > 보안에서 복사하십시오. 사용하지 않는 앱이면 비워 두십시오",
+    "kakao.url_secret.fix": "developers.kakao.com 의 앱 > 플랫폼 키 > REST API 키 > 클라이언트 시크릿에서 복사하십시오. 껐으면 비워 두십시오",
     "kakao.url_link": "카카오톡 채널의 링크가 웹 주소가 아닙니다",
     "kakao.url_link.fix": "https:// 로 시작하고 앱에 도메인이 등록된([제품 링크 관리]) 주소를 넣으십시오",
     "kakao.url_button": "버튼 글자가 {limit}자보다 깁니다",
@@ -141,9 +142,9 @@ KO = {
     "kakao.spent_today": "오늘 보낼 수 있는 카카오톡 메시지를 다 썼습니다 ({code}). 한국 시각 자정이 지나면 다시 보낼 수 있습니다",
     "kakao.spent_month": "이번 달에 보낼 수 있는 카카오톡 메시지를 다 썼습니다 ({code}). 한국 시각으로 다음 달 1일에 다시 보낼 수 있습니다",
     "kakao.bad_key": "카카오가 모르는 REST API 키입니다 (KOE101)",
-    "kakao.bad_key.fix": "developers.kakao.com > 내 애플리케이션 > 앱 키에서 REST API 키를 복사한 뒤: overnight notify add {name} kakao",
+    "kakao.bad_key.fix": "developers.kakao.com 의 앱 > 플랫폼 키에서 REST API 키를 복사한 뒤: overnight notify add {name} kakao",
     "kakao.bad_secret": "카카오가 클라이언트 시크릿을 요구하거나, 저장된 값이 맞지 않습니다 (KOE010)",
-    "kakao.bad_secret.fix": "developers.kakao.com > 내 애플리케이션 > 카카오 로그인 > 보안에서 복사한 뒤: overnight notify add {name} kakao",
+    "kakao.bad_secret.fix": "developers.kakao.com 의 앱 > 플랫폼 키 > REST API 키 > 클라이언트 시크릿에서 복사한 뒤: overnight notify add {name} kakao",
     "kakao.void": "카카오톡이 {name} 채널의 로그인을 받아 주지 않습니다 ({code})",
     "kakao.void.fix": "다시 로그인하십시오: overnight notify login kakao --name {name}",
     "kakao.no_consent": "이 앱의 카카오톡 메시지 전송에 동의하지 않았습니다",
@@ -161,11 +162,12 @@ KO = {
     "kakao.empty": "보낼 글이 없습니다",
     "kakao.empty.fix": "메시지에 글을 넣으십시오",
     # The login.
-    "kakao.register": "처음 한 번, developers.kakao.com 의 내 애플리케이션에서:\n"
-    "  카카오 로그인: 활성화\n"
-    "  카카오 로그인 > Redirect URI: 다음 주소를 그대로 등록 {redirect}\n"
+    "kakao.register": "처음 한 번, developers.kakao.com 의 앱 관리 페이지에서:\n"
+    "  카카오 로그인 > 사용 설정: 상태를 ON으로\n"
+    "  앱 > 플랫폼 키 > REST API 키 > 리다이렉트 URI: 다음 주소를 그대로 등록 {redirect}\n"
     "  카카오 로그인 > 동의항목: '카카오톡 메시지 전송'(talk_message) 사용",
-    "kakao.open": "이 컴퓨터의 브라우저에서 다음 주소를 열고 동의하십시오:\n{url}",
+    "kakao.open": "이 컴퓨터의 브라우저에서 다음 주소를 열고 동의하십시오:\n{url}\n"
+    "브라우저가 다른 컴퓨터에 있으면 Ctrl-C를 누른 뒤: overnight notify login kakao --name {name} --paste",
     "kakao.open_elsewhere": "브라우저에서 다음 주소를 열고 동의하십시오:\n{url}\n"
     "그러면 브라우저가 열 수 없는 페이지({redirect}?code=…)에서 멈춥니다. 정상입니다. 그 주소 전체를 복사하십시오.",
     "kakao.paste": "주소를 여기에 붙여 넣으십시오",
@@ -187,7 +189,7 @@ KO = {
     "kakao.login_code": "이미 쓴 코드이거나 너무 오래된 코드입니다 ({code})",
     "kakao.login_code.fix": "로그인을 다시 시작하십시오. 코드는 10분 안에 한 번만 쓸 수 있습니다",
     "kakao.login_redirect": "리다이렉트 주소가 로그인을 시작할 때와 다릅니다 ({code})",
-    "kakao.login_redirect.fix": "카카오 로그인 > Redirect URI 에 다음 주소를 그대로 등록하고 다시 로그인하십시오: {redirect}",
+    "kakao.login_redirect.fix": "앱 > 플랫폼 키 > REST API 키 > 리다이렉트 URI에 다음 주소를 그대로 등록하고 다시 로그인하십시오: {redirect}",
     "kakao.login_network": "로그인을 마치지 못했습니다: {why}",
     "kakao.login_network.fix": "이 컴퓨터에서 kauth.kakao.com 에 연결되는지 확인하고 로그인을 다시 시작하십시오",
     "kakao.login_timeout": "브라우저에서 응답이 오지 않았습니다",

@@ -28,11 +28,13 @@ EN = {
     "  overnight notify login kakao --name phone\n"
     "  overnight notify login naver --name mail",
     "notify.login.service": "kakao or naver.",
-    "notify.login.name": "The channel's name; the service's by default.",
+    "notify.login.name": "The channel's name; by default that of your only KakaoTalk channel, else the service's.",
     "notify.login.paste": "The browser is on another computer: paste the address it ends at. So by itself over SSH.",
     "notify.login.port": "The port of the registered redirect address.",
     "notify.logged_in": "{name} is logged in; the login lasts {days} days and is renewed by itself while runs are "
     "told there. Try it: overnight notify test {name}",
+    "notify.login.which": "you have several KakaoTalk channels: {names}",
+    "notify.login.which.fix": "say which one with --name",
     "notify.login.unknown": "there is nothing to log in to at '{service}'",
     "notify.login.unknown.fix": "kakao and naver have a login; for all others: overnight notify add NAME SERVICE",
     "notify.channels.help": "List the channels, and what is wrong with them.",
@@ -83,8 +85,6 @@ EN = {
     "shell's history and in every ps of this machine",
     "notify.secret_argument.fix": "overnight notify add phone asks for it without showing it; "
     "change a token that was typed here",
-    "notify.format": "there is no such format",
-    "notify.format.fix": "one of {formats}",
     "notify.hidden": "{question} (not shown): ",
     "notify.source.file": "kept",
     "notify.source.environment": "environment",
@@ -123,11 +123,13 @@ KO = {
     "  overnight notify login kakao --name phone\n"
     "  overnight notify login naver --name mail",
     "notify.login.service": "kakao 또는 naver.",
-    "notify.login.name": "채널 이름. 기본값은 서비스 이름입니다.",
+    "notify.login.name": "채널 이름. 기본값은 하나뿐인 카카오톡 채널의 이름이고, 없으면 서비스 이름입니다.",
     "notify.login.paste": "브라우저가 다른 컴퓨터에 있으면 마지막 주소를 붙여 넣습니다. SSH에서는 자동입니다.",
     "notify.login.port": "등록한 리다이렉트 주소의 포트.",
     "notify.logged_in": "{name} 채널에 로그인했습니다. {days}일 동안 유효하며, 실행 소식을 보내는 동안 스스로 갱신합니다. "
     "확인: overnight notify test {name}",
+    "notify.login.which": "카카오톡 채널이 여러 개입니다: {names}",
+    "notify.login.which.fix": "--name 으로 하나를 고르십시오",
     "notify.login.unknown": "'{service}': 로그인할 수 있는 서비스가 아닙니다",
     "notify.login.unknown.fix": "로그인은 kakao와 naver에 있습니다. 나머지는 overnight notify add 이름 서비스",
     "notify.channels.help": "채널 목록과 문제를 보여 줍니다.",
@@ -174,8 +176,6 @@ KO = {
     "notify.of_environment.fix": "unset {variable} 을 실행하고, .env나 셸 시작 파일에서도 지우십시오",
     "notify.secret_argument": "명령줄에 쓴 주소나 토큰은 받지 않습니다. 셸 기록과 이 컴퓨터의 모든 ps에 남습니다",
     "notify.secret_argument.fix": "overnight notify add phone 명령은 보이지 않게 묻습니다. 여기에 입력한 토큰은 바꾸십시오",
-    "notify.format": "그런 형식은 없습니다",
-    "notify.format.fix": "{formats} 중 하나를 쓰십시오",
     "notify.hidden": "{question} (보이지 않음): ",
     "notify.source.file": "저장됨",
     "notify.source.environment": "환경 변수",

@@ -18,7 +18,8 @@ EN = {
     "watch.address": "an address stands where a channel's name belongs; it is left out. To give it a name: overnight notify add phone",
     "watch.channels_unread": "the channels could not be read",
     "watch.no_channel": "nobody is told: there is no channel yet. To add one: overnight notify add phone",
-    "watch.no_channel_left": "watch: nobody is told: none of these channels exists",
+    "watch.no_channel_left": "nobody is told: none of these channels exists",
+    "watch.windows": "on Windows what is noted is kept, but nobody is told: messages are sent on Linux and macOS only",
     "watch.no_state": "watch: nobody can be told as long as this cannot be written",
     "watch.empty": "notify: there is nothing to tell",
     "watch.files": "notify: files are a list of paths, not {kind}; none is attached",
@@ -26,7 +27,7 @@ EN = {
 }
 
 KO = {
-    "watch.not_begun": "watch: 실행을 열 수 없습니다. 프로그램은 지켜보는 것 없이 계속됩니다",
+    "watch.not_begun": "watch: 실행을 열 수 없습니다. 프로그램은 감시 없이 계속 실행됩니다",
     "watch.not_ended": "watch: 블록이 끝난 것을 기록하지 못했습니다",
     "watch.end_unwritten": "watch: 블록의 끝을 쓰지 못했습니다",
     "watch.unwatched": "watch: 블록은 기록되지만, 밖에서 지켜보는 프로세스가 없습니다",
@@ -43,7 +44,8 @@ KO = {
     "watch.address": "채널 이름 자리에 주소가 있어 제외했습니다. 이름을 붙이려면: overnight notify add phone",
     "watch.channels_unread": "채널 설정을 읽지 못했습니다",
     "watch.no_channel": "아직 채널이 없어 아무에게도 알리지 못합니다. 추가하려면: overnight notify add phone",
-    "watch.no_channel_left": "watch: 아무에게도 알리지 못합니다. 준 채널이 하나도 없습니다",
+    "watch.no_channel_left": "아무에게도 알리지 못합니다. 지정한 채널이 모두 없습니다",
+    "watch.windows": "Windows에서는 기록만 남고 알림은 가지 않습니다. 메시지는 Linux와 macOS에서만 보냅니다",
     "watch.no_state": "watch: 다음을 쓸 수 없는 동안은 아무에게도 알리지 못합니다",
     "watch.empty": "notify: 알릴 내용이 없습니다",
     "watch.files": "notify: files에는 경로의 목록을 주십시오({kind} 아님). 첨부하지 않았습니다",

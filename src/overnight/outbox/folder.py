@@ -10,7 +10,10 @@
       sent/<id>.json      what became of each, kept for a month: nothing is told twice
       lanes/<channel>.json  of each channel: when it may send again, what of its budget is used
       channels/<name>.json  channels that an environment defined, until all of theirs is told; 0600
+      heartbeat           the heartbeat URL of an environment, likewise
       pictures/<id>/      made for the message that is being sent
+      attached/<time>/    pictures that a program attached to a message of no run, for a week
+      reserve             room, so that an end is told on a disk that it filled
       agent.log           tracebacks of Overnight's own; empty unless it has a bug
 """
 
@@ -28,6 +31,9 @@ except ImportError:
 
 from overnight.ledger.identity import here
 from overnight.ledger.paths import state_dir
+
+#: Tells an agent which folder is its own: by then the machine may have another name.
+VARIABLE = "OVERNIGHT_AGENT_DIR"
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,16 @@ class AgentPaths:
     def channels(self) -> str:
         """Channels that an environment defined."""
         return os.path.join(self.dir, "channels")
+
+    @property
+    def heartbeat(self) -> str:
+        """The heartbeat URL that an environment defined."""
+        return os.path.join(self.dir, "heartbeat")
+
+    @property
+    def reserve(self) -> str:
+        """Room that is given back on a full disk."""
+        return os.path.join(self.dir, "reserve")
 
     @property
     def log(self) -> str:
@@ -110,8 +126,17 @@ class AgentPaths:
 def agent_paths() -> AgentPaths:
     """The agent of this user on this machine. A home on a network disk holds one per machine."""
     machine, _, _, host = here()
-    name = f"{file_name(host)}-{digest(machine + host)[:8]}"
+    said = os.environ.get(VARIABLE, "")
+    # On a home that several machines share, all of them find the folder in what one has installed.
+    name, _, mark = os.path.basename(said).rpartition("-")
+    if name and mark == _mark(machine, name):
+        return AgentPaths(said)
+    name = f"{file_name(host)}-{_mark(machine, host)}"
     return AgentPaths(os.path.join(state_dir(), "agent", name))
+
+
+def _mark(machine: str, host: str) -> str:
+    return digest(machine + host)[:8]
 
 
 def digest(text: str) -> str:

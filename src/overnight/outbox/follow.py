@@ -8,13 +8,19 @@ import os
 from overnight.ledger import files
 from overnight.ledger.paths import RunPaths
 from overnight.outbox.folder import agent_paths
-from overnight.outbox.keep import keep_channels
+from overnight.outbox.keep import keep_channels, keep_heartbeat
+from overnight.outbox.reserve import set_aside
 
 
-def ask(run: RunPaths) -> bool:
+def ask(run: RunPaths, *, by_name: bool = False) -> bool:
     """Asks for a run to be followed; False if nobody wants to be told of it. Cheap to call often.
 
-    Channels of the run that this process's environment defines are kept for the agent.
+    What this process's environment defines for the run is kept for the agent: channels, and where
+    its signs of life go.
+
+    Args:
+        run: The run.
+        by_name: Its job names channels itself: so even where the run is told to nobody.
 
     Raises:
         OSError: The user's state folder cannot be written.
@@ -24,11 +30,15 @@ def ask(run: RunPaths) -> bool:
     paths = agent_paths()
     followed = paths.followed(run.dir)
     if (files.read_json(followed) or {}).get("dir") != run.dir:
-        paths.make()
         names = (files.read_json(run.notify_json) or {}).get("channels")
+        if names == [] and not by_name:
+            return False
+        paths.make()
         if isinstance(names, list):
             keep_channels([name for name in names if isinstance(name, str)], os.environ)
+        keep_heartbeat(os.environ)
         files.replace(followed, files.to_json({"dir": run.dir}))
+        set_aside(paths)
     return True
 
 

@@ -1,4 +1,4 @@
-"""Channels that an environment defines, kept until all of theirs is told.
+"""What an environment defines: channels, kept until all of theirs is told; a heartbeat URL.
 
 The agent may be older than the variable, and outlives the program that had it.
 """
@@ -15,6 +15,8 @@ from overnight.outbox.folder import agent_paths
 
 #: ``OVERNIGHT_CHANNEL_PHONE=<url>`` defines ``phone``.
 PREFIX = "OVERNIGHT_CHANNEL_"
+#: Somebody who expects a GET every few minutes: see ``overnight.agent.ping``.
+HEARTBEAT = "OVERNIGHT_HEARTBEAT_URL"
 
 
 def keep_channels(names: Iterable[str], env: Mapping[str, str]) -> None:
@@ -36,6 +38,25 @@ def keep_channels(names: Iterable[str], env: Mapping[str, str]) -> None:
         else:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             files.replace(path, files.to_json(said), mode=0o600)
+
+
+def keep_heartbeat(env: Mapping[str, str]) -> None:
+    """Keeps the heartbeat URL that ``env`` defines, readable by this user only.
+
+    Raises:
+        OSError: The user's state folder cannot be written.
+    """
+    url = env.get(HEARTBEAT, "").strip()
+    if url.startswith(("http://", "https://")):
+        files.replace(agent_paths().heartbeat, url.encode("utf-8", "replace"), mode=0o600)
+
+
+def forget_heartbeat(unless_within_s: float) -> None:
+    """Removes it, unless it was kept so lately that its run may not have asked yet."""
+    path = agent_paths().heartbeat
+    with contextlib.suppress(OSError):  # there is none
+        if time.time() - os.stat(path).st_mtime >= unless_within_s:
+            files.discard(path)
 
 
 def kept_lately(within_s: float) -> set[str]:

@@ -8,7 +8,6 @@ its way (the process died between sending and noting) makes a message come twice
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import time
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from typing import Any
 from overnight import crashpoint
 from overnight.ledger import files
 from overnight.outbox.folder import AgentPaths, digest
+from overnight.outbox.reserve import FULL, with_room
 
 #: What a message can have come to.
 DELIVERED, MERGED, REFUSED, EXPIRED = "delivered", "merged", "refused", "expired"
@@ -82,6 +82,11 @@ _KINDS: dict[str, type] = {
 }
 
 
+def is_known(paths: AgentPaths, message: Message) -> bool:
+    """Whether a message waits, or was told already."""
+    return any(map(os.path.exists, (paths.told(message.id), paths.waiting(message.id))))
+
+
 def put(paths: AgentPaths, message: Message) -> bool:
     """Puts a message into the outbox; False if it is there, or was told already.
 
@@ -93,7 +98,8 @@ def put(paths: AgentPaths, message: Message) -> bool:
         return False
     waiting = paths.waiting(message.id)
     crashpoint.reach("message.before")
-    if not files.create_once(waiting, files.to_json(asdict(message)), sync=True):
+    data = files.to_json(asdict(message))
+    if not with_room(paths, lambda: files.create_once(waiting, data, sync=True)):
         return False
     crashpoint.reach("message.put")
     if os.path.exists(told):  # it was told between the two looks
@@ -139,7 +145,7 @@ def settle(paths: AgentPaths, message: Message, outcome: str, **said: Any) -> No
     try:
         files.replace(paths.told(message.id), files.to_json(record))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL:
             raise
         files.rename(paths.waiting(message.id), paths.told(message.id))
         return

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from overnight.ledger import claims
 from overnight.ledger.identity import ALIVE, CANNOT_TELL, Identity
-from overnight.outbox.folder import AgentPaths, agent_paths
+from overnight.outbox.folder import VARIABLE, AgentPaths, agent_paths
 
 #: The program: found by its place, since ``-m`` would look into folders of the person's first.
 _AGENT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "agent")
@@ -20,10 +20,10 @@ _KEPT = frozenset(
      "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "http_proxy", "https_proxy", "no_proxy",
      "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "all_proxy", "SSL_CERT_FILE",
      "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SYSTEMROOT", "LD_LIBRARY_PATH",
-     "OVERNIGHT_LANG", "OVERNIGHT_HEARTBEAT_URL"]
+     "OVERNIGHT_LANG"]
 )  # fmt: skip
 _KEPT_PREFIXES = ("LC_", "XDG_")
-#: From another container on the same machine and home an agent shows only by this file's age.
+#: From another container on the same machine and home an agent shows only by its claim's age.
 _FRESH_S = 60.0
 
 
@@ -33,19 +33,13 @@ def alive(paths: AgentPaths | None = None) -> Identity | None:
     One in another container on the same machine cannot be seen: it counts while its sign of life
     is fresh, and ``look()`` of what is given tells that it may not be sent a signal from here.
     """
-    import time
-
     paths = paths or agent_paths()
-    _, identity = claims.holder(paths.claims, "agent")
+    number, identity = claims.holder(paths.claims, "agent")
     if identity is None:
         return None
     look = identity.look()
-    if look == CANNOT_TELL:
-        try:
-            age_s = time.time() - os.stat(paths.claims).st_mtime
-        except OSError:
-            return None
-        return identity if age_s < _FRESH_S else None
+    if look == CANNOT_TELL and claims.age_s(paths.claims, "agent", number) < _FRESH_S:
+        return identity
     return identity if look == ALIVE else None
 
 
@@ -82,6 +76,7 @@ if sys.platform != "win32":
         # job's, and a job has no child that it has not started: its own wait() would find one.
         argv = ["/bin/sh", "-c", '"$@" &', "sh", sys.executable, "-I", _AGENT]
         clean = {k: v for k, v in env.items() if k in _KEPT or k.startswith(_KEPT_PREFIXES)}
+        clean[VARIABLE] = paths.dir
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         actions = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -13,6 +13,7 @@ from typing import Any
 from overnight.errors import LedgerError, UserError, UserErrors
 from overnight.ledger import files
 from overnight.ledger.paths import RunPaths, create_run, name_from
+from overnight.preflight.trial.abandoned import put_back_abandoned
 from overnight.start import tell
 from overnight.start.check import Asked, Ready, check
 from overnight.start.describe import describe
@@ -50,6 +51,8 @@ def start(asked: Asked, found: Sequence[UserError] = ()) -> Started:
     Raises:
         UserErrors: Everything that is wrong with what was asked; nothing was started or left.
     """
+    # What a killed `check` has left would be taken for last night's, or be undone over tonight's.
+    put_back_abandoned()
     return _begin(check(asked, found))
 
 

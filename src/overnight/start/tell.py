@@ -22,9 +22,10 @@ _SPELLED = {
 def whom_to_tell(
     asked: Asked, root: str, env: Mapping[str, str], problems: list[UserError]
 ) -> Settings | None:
-    """What is to be told of a run; None if nobody is.
+    """What is to be told of a run; None where nobody could be.
 
-    Where no file and no option names a channel, all that the person has set up are told.
+    Where no file and no option names a channel, all that the person has set up are told. Where one
+    says that nobody is, it stands in the settings: what the job itself asks for goes by it.
 
     Args:
         asked: What to run.
@@ -57,7 +58,7 @@ def whom_to_tell(
     if not settings.channels and (asked.alerts or asked.heartbeat) and not asked.notify:
         wrong.append(UserError("notify.none", where=str(store.path())))
     problems += wrong
-    return settings if settings.channels and not wrong else None
+    return None if wrong or not (settings.channels or known) else settings
 
 
 def unknown_channels(names: Sequence[str], known: Mapping[str, object]) -> list[UserError]:

@@ -79,8 +79,9 @@ def check(case: Case, folder: Path) -> None:
         _takes_or_ignores_files(case, folder)
         _says_later(case)
         _says_never(case)
+    written = logging.Formatter()  # with the traceback, where a line has one
     for record in records:
-        _assert_no_secret(case, record.getMessage(), f"a line in the log of {record.name}")
+        _assert_no_secret(case, written.format(record), f"a line in the log of {record.name}")
 
 
 def _is_a_channel(case: Case) -> None:

@@ -96,6 +96,10 @@ def small_files(size_bytes: int) -> Iterator[None]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+#: Long enough for another process to get its turn.
+_MOMENT_S = 0.01
+
+
 class FakeClock:
     """A clock that stands until it is moved.
 
@@ -138,12 +142,21 @@ class FakeClock:
 
     @contextmanager
     def installed(self) -> Iterator[FakeClock]:
-        """Whoever in this process asks ``time`` is told by this clock; a sleep advances it."""
+        """Whoever in this process asks ``time`` is told by this clock; a sleep advances it.
+
+        A sleep takes a moment of real time too: what is waited for may be another process's.
+        """
+        really_sleep = time.sleep
+
+        def sleep(seconds: float) -> None:
+            self.advance(seconds)
+            really_sleep(min(seconds, _MOMENT_S))
+
         with (
             mock.patch.object(time, "time", self.time),
             mock.patch.object(time, "time_ns", self.time_ns),
             mock.patch.object(time, "monotonic", self.monotonic),
             mock.patch.object(time, "monotonic_ns", self.monotonic_ns),
-            mock.patch.object(time, "sleep", self.advance),
+            mock.patch.object(time, "sleep", sleep),
         ):
             yield self

@@ -150,7 +150,7 @@ def _decorated(function: _F, made: Watch) -> _F:
 @overload
 def watch(name: _F, /) -> _F: ...
 @overload
-def watch(name: str | None = None, /, *, channels: Any = None, alerts: Any = None) -> Watch: ...
+def watch(name: str | None = None, *, channels: Any = None, alerts: Any = None) -> Watch: ...
 def watch(
     name: Any = None, /, *more: Any, channels: Any = None, alerts: Any = None, **unknown: Any
 ) -> Any:
@@ -171,13 +171,15 @@ def watch(
         *more: Nothing; said and left out.
         channels: Whom to tell: names of channels. By default those of ``notify.yaml``, else all.
         alerts: Rules to be told of as well: ``"val_f1 > 0.9"``.
-        **unknown: Nothing; said and left out.
+        **unknown: ``name``, if it was given by that word; any other is said and left out.
 
     Returns:
         For ``with``, or as a decorator; ``@overnight.watch`` without brackets works too.
     """
     if more:
         complain("watch.positional", value=_shown(more[0]))
+    # By position only, so that one who gives it twice hears of it and is not ended by it.
+    name = unknown.pop("name", None) if name is None else name
     for word in unknown:
         complain("watch.option", word=word)
     made = Watch(None if callable(name) else name, channels, alerts)
@@ -188,6 +190,7 @@ def _begin(name: object, channels: object, alerts: object) -> tuple[_Part, Path 
     global _open
     if job.is_silent() or is_trial():
         return _Part(None), None
+    asked.look_at_the_system()
     with _lock:
         if _open is not None:
             asked.more(_open.job, _name_of(name), channels, alerts)
@@ -234,9 +237,14 @@ def _close(error: BaseException | None) -> None:
     global _open
     assert _open is not None
     closing, _open = _open, None
+    ran_s = time.monotonic() - closing.begun_s
     try:
-        ran_s = time.monotonic() - closing.begun_s
-        job.close_run(closing.job, end_of(error, ran_s=ran_s))
+        end = end_of(error, ran_s=ran_s)
+    except Exception as trouble:  # an exception that cannot be shown ended it all the same
+        complain("watch.not_ended", trouble)
+        end = {**end_of(None, ran_s=ran_s), "code": 1}
+    try:
+        job.close_run(closing.job, end)
     except OSError as trouble:
         complain("watch.end_unwritten", trouble)
     try:

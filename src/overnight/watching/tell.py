@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -19,7 +20,6 @@ from overnight.ledger.paths import name_from
 from overnight.messages import language
 from overnight.outbox import summon
 from overnight.outbox.folder import agent_paths
-from overnight.outbox.keep import keep_channels
 from overnight.outbox.message import Message, put
 from overnight.redact import redact
 from overnight.watching import asked
@@ -30,12 +30,20 @@ _TEXT_CHARS = 10_000
 _TITLE_CHARS = 200
 #: What a channel attaches as a picture; a run keeps a copy, since a program draws over its files.
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
+#: A message is tried for a day; a channel with a full budget holds it for some more.
+_PICTURES_KEPT_S = 7 * 86_400.0
 #: Mail servers and chats refuse more.
 _FILE_BYTES = 20 * 1024 * 1024
 
 
 def notify(
-    text: str, *more: Any, title: str = "", files: Any = (), channels: Any = None, **unknown: Any
+    text: str = "",
+    /,
+    *more: Any,
+    title: str = "",
+    files: Any = (),
+    channels: Any = None,
+    **unknown: Any,
 ) -> None:
     """Tells a text on the channels: ``overnight.notify("fold 3 done", files=["cm.png"])``.
 
@@ -49,14 +57,17 @@ def notify(
             ``savefig``.
         channels: Names of channels; by default the run's, without a run those of ``notify.yaml``,
             else all.
-        **unknown: Nothing; said and left out.
+        **unknown: ``text``, if it was given by that word; any other is said and left out.
     """
     try:
         if more:
-            complain("watch.positional", value=str(more[0])[:80])
+            complain("watch.positional", value=_clean(more[0], 80))
+        if isinstance(text, str) and not text:
+            text = unknown.pop("text", "")
         for word in unknown:
             complain("watch.option", word=word)
         if not (job.is_silent() or is_trial()):
+            asked.look_at_the_system()
             _tell(_clean(text, _TEXT_CHARS), _clean(title, _TITLE_CHARS), files, channels)
     except Exception as error:  # whatever it is, the program goes on
         complain("watch.untold", error)
@@ -76,23 +87,24 @@ def _tell(text: str, title: str, files: Any, channels: Any) -> None:
         complain("watch.empty")
         return
     names = asked.channels_of(channels)
+    if names == asked.NOBODY:
+        return
     if run is not None:
         fields = {"text": text, "title": title, "files": attached, "channels": names}
         run.event("Notify", {key: value for key, value in fields.items() if value})
         if names:
             with contextlib.suppress(OSError):  # a home that is full: the run's own are kept
-                keep_channels(names, os.environ)
-        asked.only_what_it_says(run)
+                asked.keep(names)
+        asked.only_what_it_says(run, names)
         return
-    names = asked.default_channels() if names is None else names
-    if not names:
-        complain("watch.no_channel")
+    found = asked.channels_without_a_run(names)
+    if not found:
         return
     paths = agent_paths().make()
-    keep_channels(names, os.environ)
+    asked.keep(found)
     now_us = time.time_ns() // 1000
     facts = {"event": "text", "text": text, "title": title, "host": here()[3], "now_us": now_us}
-    for name in names:
+    for name in found:
         message = Message(
             key=f"notify-{now_us}-{os.getpid()}-{time.monotonic_ns()}",
             channel=name,
@@ -120,7 +132,7 @@ def _attached(files: Any, run: job.Job | None) -> Iterable[str]:
     for each in given:
         try:
             yield _kept(each, run)
-        except (OSError, TypeError, ValueError, RuntimeError) as error:
+        except Exception as error:  # whatever a figure's own methods raise: the text is told
             complain("watch.file", error, file=_shown(each))
 
 
@@ -129,18 +141,32 @@ def _kept(file: Any, run: job.Job | None) -> str:
     if hasattr(file, "savefig"):
         if run is not None:
             return run.figure(file, "notify", None)
-        import tempfile
-
-        drawn = os.path.join(tempfile.mkdtemp(prefix="overnight-"), "figure.png")
+        drawn = os.path.join(_folder(), "figure.png")
         file.savefig(drawn, bbox_inches="tight")
         return drawn
     path: str = os.path.abspath(os.path.expanduser(os.fspath(file)))
     size = os.stat(path).st_size
     if size > _FILE_BYTES:
         raise ValueError(f"{size / 2**20:.0f} MiB > {_FILE_BYTES / 2**20:.0f} MiB")
-    if run is not None and path.lower().endswith(_PICTURES):
+    if not path.lower().endswith(_PICTURES):
+        return path
+    if run is not None:
         return run.figure(path, name_from(path), None)
-    return path
+    return shutil.copy(path, _folder())
+
+
+def _folder() -> str:
+    """A new folder for a picture that no run keeps; those of messages long gone are removed."""
+    pictures = os.path.join(agent_paths().make().dir, "attached")
+    os.makedirs(pictures, mode=0o700, exist_ok=True)
+    for name in os.listdir(pictures):
+        old = os.path.join(pictures, name)
+        with contextlib.suppress(OSError):  # gone in this moment
+            if time.time() - os.stat(old).st_mtime > _PICTURES_KEPT_S:
+                shutil.rmtree(old, ignore_errors=True)
+    mine = os.path.join(pictures, f"{time.time_ns()}-{os.getpid()}")
+    os.mkdir(mine, mode=0o700)
+    return mine
 
 
 def _shown(value: object) -> str:

@@ -292,7 +292,7 @@ class Evaluator:
             return NOTHING
         owner = scope.parent.node if scope.parent is not None else None
         is_method = isinstance(owner, ast.ClassDef)
-        if function.decorator_list and not _is_plain(function):
+        if not _is_plain(function):
             return NOTHING
         if is_method:
             if index == 0 and not _is_static(function):
@@ -729,6 +729,12 @@ def _method(known: Known, name: str) -> Function | None:
 def _is_static(function: Function) -> bool:
     names = {part.id for part in function.decorator_list if isinstance(part, ast.Name)}
     return "staticmethod" in names
+
+
+def hides_parameters(function: Function, scope: Scope) -> bool:
+    """Whether what a function of this scope is given is not followed into it."""
+    is_method = isinstance(scope.node, ast.ClassDef) and function.name != "__init__"
+    return is_method or not _is_plain(function)
 
 
 def _is_plain(function: Function) -> bool:

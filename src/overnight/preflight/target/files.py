@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from overnight.preflight.target.evaluator import hides_parameters
 from overnight.preflight.target.program import Program, Site
+from overnight.preflight.target.scope import Function
 from overnight.preflight.target.values import HOLE, UNKNOWN, PathText, Values
 
 Does = Literal[
@@ -199,6 +201,9 @@ def _of_call(program: Program, site: Site, node: ast.Call) -> list[Use]:
         rule = _FUNCTIONS[dotted]
         path = values(rule.at, (*rule.words, "log_dir", "output_dir", "dst"))
         found = [Use(site, rule.does, path, makes_parents=True)] if path is not None else []
+        if dotted == "shutil.unpack_archive":
+            here = values(1, ("extract_dir",)) or Values((".",))
+            found.append(Use(site, "fills", here))
         if dotted in _SOURCES and (source := values(0, ("src",))) is not None:
             found.append(Use(site, "reads", source))
         return found
@@ -249,6 +254,8 @@ def _of_method(
             return [Use(site, "matches", base)]
         parents = evaluator.truth(_word(node, "parents") or ast.Constant(False), scope)
         return [Use(site, _PATH_METHODS[name], base, makes_parents=parents is not False)]
+    if name == "extractall":
+        first = first or Values((".",))
     if name in _METHODS and first is not None:
         return [Use(site, _METHODS[name].does, first)]
     if name == "save" and first is not None:
@@ -265,7 +272,10 @@ def _perhaps(program: Program, site: Site, node: ast.Call, dotted: str) -> list[
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     if name in _HARMLESS_METHODS:
         return []
-    if program.evaluator.local(node.func, site.scope) is not None:
+    code = program.evaluator.local(node.func, site.scope)
+    if code is not None and not (
+        isinstance(code[0], Function) and hides_parameters(code[0], code[1])
+    ):
         return []  # what it does with them stands in the script
     found = []
     for part in [*node.args, *(word.value for word in node.keywords)]:

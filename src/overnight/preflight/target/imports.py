@@ -38,12 +38,17 @@ _PACKAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """One module some code of the person's imports."""
+    """One module some code of the person's imports.
+
+    Attributes:
+        optional: The code says that it can do without.
+        sure: The import is certainly reached.
+    """
 
     dotted: str
     where: str
     optional: bool
-    line: int
+    sure: bool
     is_entry: bool
 
 
@@ -56,29 +61,34 @@ class Imports:
         self.foreign: list[Imported] = []
         self.findings: list[Finding] = []
         self.local: dict[str, str] = {}
-        self._seen: set[str] = set()
+        self._seen: dict[str, bool] = {}
         self._names: dict[str, set[str] | None] = {}
         self._tells_relative = False
-        self._read(program.entry, optional=False)
+        self._read(program.entry, optional=False, sure=True)
 
-    def _read(self, module: Module, *, optional: bool) -> None:
+    def _read(self, module: Module, *, optional: bool, sure: bool) -> None:
         real = os.path.realpath(module.path)
-        if real in self._seen and not module.is_entry:
+        if self._seen.get(real, -1) >= sure:
             return
-        self._seen.add(real)
-        for node, may_fail in _imports(module.tree):
+        self._seen[real] = sure
+        for node, may_fail, is_top in _imports(module):
             if not self._job.is_own(node.lineno) and module.is_entry:
                 continue
             may_fail = may_fail or optional
+            reached = id(node) in self._program.sure_imports or (
+                is_top and sure and not may_fail and not module.is_entry
+            )
             names = (
                 [(alias.name, "") for alias in node.names]
                 if isinstance(node, ast.Import)
                 else [("." * node.level + (node.module or ""), alias.name) for alias in node.names]
             )
             for dotted, name in names:
-                self._one(module, node.lineno, dotted, name, optional=may_fail)
+                self._one(module, node.lineno, dotted, name, optional=may_fail, sure=reached)
 
-    def _one(self, module: Module, line: int, dotted: str, name: str, *, optional: bool) -> None:
+    def _one(
+        self, module: Module, line: int, dotted: str, name: str, *, optional: bool, sure: bool
+    ) -> None:
         where = self._job.where(line, module.path)
         package = package_of(module, self._job)
         if dotted.startswith(".") and not package:
@@ -86,29 +96,37 @@ class Imports:
                 self._tells_relative = True
                 run_as = _run_as(self._job)
                 fields = {"module": dotted, "command": run_as}
-                self._add("relative", where, fields)
+                self._add("relative", where, fields, sure=sure)
             return
         path = self._program.locate(dotted, package)
         if not path:
             if dotted.startswith("."):
                 if not optional:
                     fields = {"module": dotted, "folder": os.path.relpath(package, self._job.cwd)}
-                    self._add("local_missing", where, fields)
+                    self._add("local_missing", where, fields, sure=sure)
                 return
             made = self._top_is_local(dotted)
             if made and not optional and not self._program.changes_path:
                 fields = {"module": dotted, "folder": os.path.relpath(made, self._job.cwd)}
-                self._add("local_missing", where, fields)
+                self._add("local_missing", where, fields, sure=sure)
             elif not made:
-                self.foreign.append(Imported(dotted, where, optional, line, module.is_entry))
+                self.foreign.append(Imported(dotted, where, optional, sure, module.is_entry))
+            return
+        found = self._program.module(path) if path.endswith(".py") else None
+        if not dotted.startswith(".") and os.path.isdir(
+            self._program.locate(dotted.partition(".")[0])
+        ):
+            # Of a folder without ``__init__.py`` an installed package of its name is preferred.
+            self.foreign.append(Imported(dotted, where, optional, sure, module.is_entry))
+            if found is not None:
+                self._read(found, optional=optional, sure=False)
             return
         if not dotted.startswith("."):
             self.local.setdefault(dotted.partition(".")[0], path)
-        found = self._program.module(path) if path.endswith(".py") else None
         if found is not None:
-            self._read(found, optional=optional)
+            self._read(found, optional=optional, sure=sure)
         if name and name != "*" and not optional:
-            self._name(found, path, dotted, name, where, optional=optional)
+            self._name(found, path, dotted, name, where, sure=sure)
 
     def _top_is_local(self, dotted: str) -> str:
         """Folder of the person's own package of which a submodule is missing."""
@@ -126,26 +144,22 @@ class Imports:
         name: str,
         where: str,
         *,
-        optional: bool,
+        sure: bool,
     ) -> None:
         """``from model import Net``: is there a ``Net`` in ``model.py``?"""
         folder = path if os.path.isdir(path) else os.path.dirname(path)
         is_package = os.path.isdir(path) or os.path.basename(path) == "__init__.py"
         if is_package:
-            inner = next(
-                (p for p in (os.path.join(folder, name + ".py"), os.path.join(folder, name))
-                 if os.path.exists(p)), "",
-            )  # fmt: skip
+            inner = self._program.locate("." + name, folder)
             if inner:
-                init = os.path.join(inner, "__init__.py")
-                found = self._program.module(inner if inner.endswith(".py") else init)
+                found = self._program.module(inner) if inner.endswith(".py") else None
                 if found is not None:
-                    self._read(found, optional=optional)
+                    self._read(found, optional=False, sure=sure)
                 return
         if module is None:
             if os.path.isdir(path):
                 fields = {"module": dotted, "name": name}
-                self._add("name_missing", where, fields)
+                self._add("name_missing", where, fields, sure=sure)
             return
         if module.path not in self._names:
             is_open = _is_open(module.tree)
@@ -153,10 +167,14 @@ class Imports:
         names = self._names[module.path]
         if names is None or name in names or dotted.partition(".")[0] in sys.stdlib_module_names:
             return
-        self._add("name_missing", where, {"module": dotted, "name": name})
+        self._add("name_missing", where, {"module": dotted, "name": name}, sure=sure)
 
-    def _add(self, code: str, where: str, fields: dict[str, str]) -> None:
-        self.findings.append(Finding("imports", "bad", code, fields, fields, where))
+    def _add(self, code: str, where: str, fields: dict[str, str], *, sure: bool) -> None:
+        level: Level = "bad" if sure else "warn"
+        finding = Finding("imports", level, code, fields, fields, where)
+        # A module that is read again, now that it is surely imported, tells more.
+        known = [each for each in self.findings if (each.where, each.fields) != (where, fields)]
+        self.findings = [*known, finding]
 
     # -- what the job's Python says -------------------------------------------------------------
 
@@ -169,7 +187,9 @@ class Imports:
         found = list(self.findings)
         told: set[str] = set()
         optional_missing: dict[str, str] = {}
-        for item in sorted(self.foreign, key=lambda item: (item.optional, not item.is_entry)):
+        for item in sorted(
+            self.foreign, key=lambda item: (item.optional, not item.sure, not item.is_entry)
+        ):
             missing = answer.missing.get(item.dotted)
             if missing is None or missing in told:
                 continue
@@ -184,7 +204,7 @@ class Imports:
             }
             is_part = "." in missing
             code = "part_missing" if is_part else "missing"
-            level: Level = "warn" if self._may_be_made(item) else "bad"
+            level: Level = "bad" if item.sure and not self._may_be_made(item) else "warn"
             facts = {"module": missing, "python": self._job.python}
             found.append(
                 Finding("imports", level, code, facts, fields, item.where)
@@ -268,30 +288,33 @@ def _run_as(job: Job) -> str:
     return "overnight run -- python -m " + ".".join(parts)
 
 
-def _imports(tree: ast.Module) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
-    """Every import, and whether the script can do without.
+def _imports(module: Module) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool, bool]]:
+    """Every import, whether the script can do without, and whether it is at the top level.
 
-    In a function it may never be reached, but a missing module at 3 am is what this is for: only
-    an ``if`` or a ``try`` around it says that it may be missing.
+    Only an ``if`` or a ``try`` around it says that it may be missing.
     """
-    stack: list[tuple[ast.AST, bool]] = [(tree, False)]
+    stack: list[tuple[ast.AST, bool, bool]] = [(module.tree, False, True)]
     while stack:
-        node, optional = stack.pop()
+        node, optional, is_top = stack.pop()
         if isinstance(node, ast.Import | ast.ImportFrom):
-            yield node, optional
+            yield node, optional, is_top
         elif isinstance(node, ast.expr):
             continue
-        elif isinstance(node, ast.If) and not is_main_guard(node):
+        elif isinstance(node, ast.If) and is_main_guard(node):
+            reached = node.body if module.is_entry else node.orelse
+            stack += [(part, optional, is_top) for part in reached]
+        elif isinstance(node, ast.If):
             body = [] if _is_for_types(node) else node.body
-            stack += [(part, True) for part in [*body, *node.orelse]]
+            stack += [(part, True, is_top) for part in [*body, *node.orelse]]
         elif isinstance(node, ast.Try | ast.TryStar):
             unsure = [*node.handlers, *node.orelse, *(node.body if node.handlers else [])]
-            stack += [(part, True) for part in unsure]
-            stack += [(part, optional) for part in node.finalbody]
-            stack += [] if node.handlers else [(part, optional) for part in node.body]
+            stack += [(part, True, is_top) for part in unsure]
+            stack += [(part, optional, is_top) for part in node.finalbody]
+            stack += [] if node.handlers else [(part, optional, is_top) for part in node.body]
         else:
             inside = optional or isinstance(node, ast.Match) or _suppresses(node)
-            stack += [(part, inside) for part in ast.iter_child_nodes(node)]
+            is_top = is_top and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            stack += [(part, inside, is_top) for part in ast.iter_child_nodes(node)]
 
 
 def _is_for_types(node: ast.If) -> bool:
@@ -317,6 +340,8 @@ def _is_open(tree: ast.Module) -> bool:
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
             return True
         if isinstance(node, ast.FunctionDef) and node.name == "__getattr__":
+            return True
+        if isinstance(node, ast.Name) and node.id == "__getattr__":  # made by an assignment
             return True
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
             "globals", "exec", "setattr", "vars",

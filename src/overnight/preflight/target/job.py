@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -89,11 +90,9 @@ def from_command(argv: Sequence[str], env: Mapping[str, str], cwd: str, root: st
     plain = Job("command", program, argv[1:], env=env, cwd=cwd, root=root)
     if not _STARTERS.match(name):
         return plain
-    python = program
-    if not _PYTHON.match(name):
-        python = os.path.join(os.path.dirname(program), "python")
-        if not os.access(python, os.X_OK):
-            return plain
+    python = program if _PYTHON.match(name) else _python_of(argv, env)
+    if not python:
+        return plain
     is_distributed = bool(_DISTRIBUTED.match(name))
     words = list(argv[1:])
     for at, word in enumerate(words):
@@ -118,3 +117,15 @@ def from_command(argv: Sequence[str], env: Mapping[str, str], cwd: str, root: st
             return Job("script", os.path.abspath(path), words[at + 1 :], python, env, cwd, root,
                        is_distributed=is_distributed)  # fmt: skip
     return plain
+
+
+def _python_of(argv: Sequence[str], env: Mapping[str, str]) -> str:
+    """The Python a launcher starts: named after it (``mpirun -n 2 python …``), else beside it."""
+    for word in argv[1:]:
+        if word.endswith(".py"):
+            break
+        if _PYTHON.match(os.path.basename(word)):
+            return shutil.which(word, path=env.get("PATH")) or ""
+    program = os.path.abspath(argv[0]) if os.sep in argv[0] else argv[0]
+    python = os.path.join(os.path.dirname(program), "python")
+    return python if os.access(python, os.X_OK) else ""

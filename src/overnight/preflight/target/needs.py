@@ -7,11 +7,12 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from overnight.preflight import cards, machine
 from overnight.preflight.check import Check, Level
+from overnight.preflight.target.files import uses
 from overnight.preflight.target.findings import Finding
 from overnight.preflight.target.job import Job
 from overnight.preflight.target.program import Program, Site
@@ -26,6 +27,8 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?")
 _GPU_CALLS = frozenset({
     "torch.cuda.set_device", "torch.cuda.get_device_name", "torch.cuda.get_device_properties",
 })  # fmt: skip
+#: Its models warn and go on with the CPU.
+_FALLS_BACK = "xgboost."
 _DEVICE_WORDS = frozenset({"device", "accelerator", "map_location", "device_map"})
 #: From here on Python starts the workers of a DataLoader anew instead of forking.
 _NO_FORK_SINCE = (3, 14)
@@ -43,6 +46,13 @@ def check_machine(job: Job, program: Program | None) -> list[Finding]:
     """Disk, memory, shared memory and GPU, as far as the job needs them."""
     root = Path(_existing(job.root or job.cwd))
     findings = [_from_check(check) for check in machine.check_disks(root, Path(_existing(job.cwd)))]
+    # The run is written below the root; a job need not write to the folder it runs in.
+    findings = [
+        replace(each, level="warn")
+        if each.code == "not_writable" and each.facts["path"] != str(root)
+        else each
+        for each in findings
+    ]
     if sys.platform == "linux":
         meminfo = _text("/proc/meminfo").encode("utf-8", "surrogateescape")
         findings.append(
@@ -145,6 +155,8 @@ def _asked(program: Program) -> Iterator[Asked]:
         is_method = name == "cuda" and not dotted.startswith("torch.") and len(node.args) < 2
         if is_method or dotted in _GPU_CALLS:
             yield Asked(site, 0)
+        if dotted.startswith(_FALLS_BACK):
+            continue
         given = [word.value for word in node.keywords if word.arg in _DEVICE_WORDS]
         if name == "to" or dotted == "torch.device":
             given += node.args[:1]
@@ -206,7 +218,7 @@ def _is_guarded(program: Program, site: Site) -> bool:
 def check_hub(program: Program) -> list[Finding]:
     """Models and data sets named after the hub: here already, a folder, or still to be fetched."""
     job = program.job
-    to_fetch: dict[str, str] = {}
+    to_fetch: dict[str, Site] = {}
     findings: list[Finding] = []
     offline = any(
         job.env.get(name, "").upper() in ("1", "TRUE", "ON", "YES")
@@ -232,19 +244,23 @@ def check_hub(program: Program) -> list[Finding]:
         if is_data and text in ("csv", "json", "text", "parquet", "imagefolder", "audiofolder"):
             continue
         if not _HUB_NAME.fullmatch(text):
-            if not _is_written(program, text) and not site.in_try:
+            if not site.in_try and not _is_written(program, text) and not _may_be_made(program):
                 level: Level = "bad" if site.sure else "warn"
                 code = "missing" if site.sure else "missing_maybe"
                 fields = {"path": text, "base": job.cwd, "near": ""}
                 findings.append(Finding("inputs", level, code, {"path": text}, fields, where))
-        elif not _is_cached(job, text, "datasets" if is_data else "models") and not _is_written(
-            program, text
+        elif (
+            (text not in to_fetch or _is_certain(site))
+            and not _is_cached(program, site, text, "datasets" if is_data else "models")
+            and not _is_written(program, text)
         ):
-            to_fetch.setdefault(text, where)
-    for text, where in to_fetch.items():
+            to_fetch[text] = site
+    for text, site in to_fetch.items():
         fields = {"name": text}
+        where = program.where(site)
         if offline:
-            findings.append(Finding("hub", "bad", "offline", fields, fields, where))
+            level = "bad" if _is_certain(site) else "warn"
+            findings.append(Finding("hub", level, "offline", fields, fields, where))
         else:
             findings.append(Finding("hub", "unknown", "to_fetch", fields, fields, where))
     return findings
@@ -270,14 +286,39 @@ def _is_written(program: Program, text: str) -> bool:
     return False
 
 
-def _is_cached(job: Job, name: str, kind: str) -> bool:
+def _is_certain(site: Site) -> bool:
+    return site.sure and not site.in_try
+
+
+def _may_be_made(program: Program) -> bool:
+    """Whether the script does anything (downloads, commands) after which any file may be there."""
+    return any(use.does == "anything" for use in uses(program))
+
+
+def _is_cached(program: Program, site: Site, name: str, kind: str) -> bool:
+    """Whether the hub's cache holds it, or may: the script may name a cache of its own."""
+    job = program.job
     home = job.env.get("HOME") or os.path.expanduser("~")
     base = job.env.get("HF_HOME") or os.path.join(
         job.env.get("XDG_CACHE_HOME") or os.path.join(home, ".cache"), "huggingface"
     )
-    hub = job.env.get("HF_HUB_CACHE") or os.path.join(base, "hub")
+    caches = [
+        job.env.get("HF_HUB_CACHE")
+        or job.env.get("HUGGINGFACE_HUB_CACHE")
+        or os.path.join(base, "hub")
+    ]
+    if kind == "models" and job.env.get("TRANSFORMERS_CACHE"):
+        caches.append(job.env["TRANSFORMERS_CACHE"])
+    assert isinstance(site.node, ast.Call)
+    for word in site.node.keywords:
+        if word.arg == "cache_dir" or word.arg is None:
+            told = program.evaluator.value(word.value, site.scope).one
+            if told is not None and (not isinstance(told, str) or HOLE in told):
+                return True
+            if told:
+                caches.append(os.path.join(job.cwd, told))
     folder = kind + "--" + name.replace("/", "--")
-    return os.path.isdir(os.path.join(hub, folder, "snapshots")) or (
+    return any(os.path.isdir(os.path.join(hub, folder, "snapshots")) for hub in caches) or (
         kind == "datasets"
         and os.path.isdir(os.path.join(base, "datasets", name.replace("/", "___")))
     )

@@ -18,6 +18,7 @@ _TYPES: dict[str, Any] = {
     "pathlib.Path": PathText,
     "pathlib.PurePath": PathText,
 }
+_KINDS = tuple(_TYPES.values())
 #: Of one option; argparse makes a pattern of that many letters.
 _MAX_VALUES = 1000
 _TAKEN = ("default", "action", "dest", "required", "choices", "nargs", "const", "type")
@@ -125,7 +126,8 @@ def _calls(node: ast.AST) -> Iterator[ast.Call]:
 
 def _mentions(node: ast.Call, names: set[str]) -> bool:
     """Whether the parser is handed to something else, which may add to it."""
-    return any(isinstance(part, ast.Name) and part.id in names for part in node.args)
+    given = [*node.args, *(word.value for word in node.keywords)]
+    return any(isinstance(part, ast.Name) and part.id in names for part in given)
 
 
 def _assigned_from(tree: ast.AST, call: ast.Call) -> set[str]:
@@ -168,6 +170,8 @@ def _add(evaluator: Evaluator, parser: _Parser, node: ast.Call, scope: Scope) ->
         if word.arg == "nargs" and isinstance(value, int) and not 0 < value < _MAX_VALUES:
             return False
         given[word.arg] = value
+    if any(word.arg == "type" for word in node.keywords) and given["type"] not in _KINDS:
+        given.pop("choices", None)  # what the type makes of an argument is not known
     default = given.get("default")
     if given.get("action") in ("help", "version"):
         given = {"action": "store_true"}

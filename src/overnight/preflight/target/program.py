@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import glob
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -80,9 +81,14 @@ class Program:
                 self._add_root(part)
         if job.is_module:
             self._add_root(job.cwd)
-        self.evaluator.set_names |= set(self._set_variables())
+        self.sets_any = False
+        self.evaluator.set_names |= set(self._set_variables(self.entry))
         self.evaluator.first_chdir = min(self._chdirs(), default=None)
         self._changed_path()
+        for module in self._imported():
+            self.evaluator.set_names |= set(self._set_variables(module))
+        #: Statements that import, and are certainly reached with no failure expected there.
+        self.sure_imports: set[int] = set()
         self.sites = tuple(_Walk(self).run())
 
     # -- modules beside the script --------------------------------------------------------------
@@ -111,11 +117,23 @@ class Program:
                     if isinstance(folder, str):
                         self._add_root(folder)
 
-    def _set_variables(self) -> Iterator[str]:
-        """Variables of the environment the script sets itself."""
-        top = self.entry.top
-        self.sets_any = False
-        for node in ast.walk(self.entry.tree):
+    def _imported(self) -> Iterator[Module]:
+        """The person's own modules that the script imports, and those that they import."""
+        todo, seen = [self.entry], {id(self.entry)}
+        while todo:
+            asking = todo.pop()
+            for node in ast.walk(asking.tree):
+                for dotted in _imported_names(node):
+                    found = self.find(dotted, asking)
+                    if found is not None and id(found) not in seen:
+                        seen.add(id(found))
+                        todo.append(found)
+                        yield found
+
+    def _set_variables(self, module: Module) -> Iterator[str]:
+        """Variables of the environment a module sets itself."""
+        top = module.top
+        for node in ast.walk(module.tree):
             targets: list[ast.expr] = []
             if isinstance(node, ast.Assign):
                 targets = node.targets
@@ -194,6 +212,16 @@ def package_of(module: Module, job: Job) -> str:
     return os.path.dirname(module.path)
 
 
+def _imported_names(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = "." * node.level + (node.module or "")
+        yield base
+        dot = "" if base.endswith(".") else "."
+        yield from (base + dot + alias.name for alias in node.names)
+
+
 def _in_folder(folder: str, parts: Sequence[str]) -> str:
     for part in parts[:-1]:
         folder = os.path.join(folder, part)
@@ -205,6 +233,9 @@ def _in_folder(folder: str, parts: Sequence[str]) -> str:
         return package
     if os.path.isfile(last + ".py"):
         return last + ".py"
+    compiled = glob.glob(glob.escape(last) + ".*so") + glob.glob(glob.escape(last) + ".*pyd")
+    if compiled:
+        return compiled[0]
     if package and _has_modules(last):
         return last
     return ""
@@ -356,7 +387,8 @@ class _Walk:
                 for case in node.cases:
                     self._body(case.body, scope, maybe)
             case ast.Import() | ast.ImportFrom():
-                pass
+                if way.sure and not way.in_try:
+                    self._program.sure_imports.add(id(node))
             case _:
                 for child in ast.iter_child_nodes(node):
                     if isinstance(child, ast.expr):

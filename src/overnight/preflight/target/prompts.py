@@ -10,6 +10,7 @@ import ast
 import os
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from overnight.preflight.check import Level
 from overnight.preflight.target.findings import Finding
@@ -157,12 +158,23 @@ class _Prompts:
             told = self._program.evaluator.value(mode, site.scope).one
             if told != "online":
                 return
-        if "WANDB_MODE" in names or "WANDB_API_KEY" in names or "WANDB_DISABLED" in names:
+        if names & {"WANDB_MODE", "WANDB_API_KEY", "WANDB_DISABLED", "WANDB_BASE_URL"}:
             return
         home = Path(self._home())
-        if any("api.wandb.ai" in _text(home / name) for name in (".netrc", "_netrc")):
+        host = urlsplit(self._wandb_url(home)).hostname or "api.wandb.ai"
+        if any(host in _text(home / name) for name in (".netrc", "_netrc")):
             return
         self._add(site, "wandb")
+
+    def _wandb_url(self, home: Path) -> str:
+        """Where W&B lives: a server of one's own is named by a variable, or by its settings."""
+        if url := self._env.get("WANDB_BASE_URL"):
+            return url
+        folder = self._env.get("WANDB_CONFIG_DIR") or str(home / ".config" / "wandb")
+        for settings in (Path(self._job.cwd) / "wandb" / "settings", Path(folder) / "settings"):
+            if told := re.search(r"^base_url\s*=\s*(\S+)", _text(settings), re.MULTILINE):
+                return told[1]
+        return ""
 
     def _kaggle(self, site: Site) -> None:
         folder = self._env.get("KAGGLE_CONFIG_DIR") or str(Path(self._home()) / ".kaggle")

@@ -4,7 +4,8 @@ A file's own inode is what is put aside: it is linked into a folder of the same 
 empty file (or a copy, where the job goes on writing behind what is there) takes its name. So a
 model of 100 GB costs nothing, and what comes back is the very file, times and all.
 
-Every step stands in a journal before it is taken: a trial that was killed is undone by the next.
+Every step stands in a journal before it is taken: a trial that was killed is undone later. What
+cannot be put aside is refused: the job gets an error, and the file stays as it is.
 Standard library and Python 3.9 syntax: where the kernel cannot help, this runs inside the job.
 """
 
@@ -18,6 +19,7 @@ import os
 import shutil
 import stat
 import sys
+from typing import BinaryIO
 
 assert sys.platform != "win32"
 
@@ -30,6 +32,8 @@ _NO_FILES = ("/proc/", "/sys/", "/dev/", "/run/")
 #: Linux: share the blocks of a file with a copy of it (btrfs, XFS).
 _FICLONE = 0x40049409
 _JOURNAL = "journal"
+#: A killed trial's job may live this much longer than the trial's last sign of life.
+_LATER_NS = 2_000_000_000
 
 
 class Aside:
@@ -45,6 +49,7 @@ class Aside:
         self._id = os.path.basename(folder)
         self._ignored = (*(os.path.join(each, "") for each in (folder, *ignored)), *_NO_FILES)
         self._settled: set[str] = set()
+        self._num_places = 0
         self._journal = os.open(
             os.path.join(folder, _JOURNAL), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600
         )
@@ -52,14 +57,18 @@ class Aside:
         """Files and folders that were not there before, as far as they were seen."""
         self.overwritten: set[str] = set()
         """Files that were there before and that the job wrote to."""
-        self.unsafe: set[str] = set()
-        """Files that were there before and could not be put aside."""
+        self.refused: set[str] = set()
+        """Files that could not be put aside, so that the job was not let at them."""
 
     def close(self) -> None:
         """Closes the journal."""
         os.close(self._journal)
 
-    # ── before the job does something ────────────────────────────────────────────────────────
+    def sign(self) -> None:
+        """A sign of life: what is written after the last of them is none of the trial's."""
+        os.utime(self._journal)
+
+    # ── before the job does something: an OSError means that it must not ─────────────────────
 
     def before_open(self, path: str, flags: int) -> None:
         """The job opens ``path`` for writing."""
@@ -72,7 +81,8 @@ class Aside:
             if flags & os.O_CREAT:
                 self._make(path)
             return
-        if stat.S_ISREG(mode):
+        # What may not be written the kernel refuses by itself.
+        if stat.S_ISREG(mode) and os.access(path, os.W_OK):
             self.overwritten.add(path)
             self._put_aside(path, keep="nothing" if flags & os.O_TRUNC else "copy")
 
@@ -90,8 +100,8 @@ class Aside:
         if stat.S_ISREG(status.st_mode):
             self._put_aside(path, keep="name")
         elif stat.S_ISLNK(status.st_mode):
-            self._settled.add(path)
             self._note(op="link", path=path, to=os.readlink(path))
+            self._settled.add(path)
         elif stat.S_ISDIR(status.st_mode):
             self._note(op="folder", path=path, mode=stat.S_IMODE(status.st_mode))
 
@@ -133,7 +143,7 @@ class Aside:
 
     def _put_aside(self, path: str, *, keep: str) -> None:
         """Keep: ``name`` = the file stays; ``nothing`` = an empty one; ``copy`` = a copy."""
-        self._settled.add(path)
+        aside = ""
         try:
             aside = self._place(path)
             self._note(op="aside", path=path, to=aside)
@@ -141,10 +151,23 @@ class Aside:
                 os.link(path, aside)
             except OSError:  # no links there, or none to a file of somebody else
                 _copy(path, aside)
+            else:
+                if keep != "name":
+                    self._take_its_name(path, aside, keep)
+        except OSError:
+            if aside:
+                _discard(aside)
+            if not os.path.lexists(path):  # another process was faster: nothing is there to lose
                 return
-            if keep == "name":
-                return
-            new = aside + ".new"
+            self.refused.add(path)
+            with contextlib.suppress(OSError):
+                self._note(op="refused", path=path)
+            raise
+        self._settled.add(path)
+
+    def _take_its_name(self, path: str, aside: str, keep: str) -> None:
+        new = aside + ".new"
+        try:
             if keep == "copy":
                 _copy(path, new)
             else:
@@ -155,7 +178,8 @@ class Aside:
                 os.chown(new, status.st_uid, status.st_gid)
             os.replace(new, path)
         except OSError:
-            self.unsafe.add(path)
+            _discard(new)
+            raise
 
     def _place(self, path: str) -> str:
         """A new name on the file system of ``path``."""
@@ -167,8 +191,9 @@ class Aside:
                 self._note(op="made", path=folder)
                 os.mkdir(folder, 0o700)
                 self._ignored = (*self._ignored, os.path.join(folder, ""))
+        self._num_places += 1
         # In-job use may have several processes: their numbers tell them apart.
-        return os.path.join(folder, f"{os.getpid()}-{len(self._settled)}")
+        return os.path.join(folder, f"{os.getpid()}-{self._num_places}")
 
     def _note(self, **entry: object) -> None:
         # Names that are no Unicode come back as the bytes they were.
@@ -188,17 +213,20 @@ def written(folder: str) -> list[dict[str, str]]:
     return entries
 
 
-def put_back(folder: str, *, keep: bool = False) -> list[str]:
+def put_back(folder: str, *, keep: bool = False, abandoned: bool = False) -> list[str]:
     """Undoes all that stands in the journal of ``folder``, the newest first.
 
     Args:
         folder: The trial's folder; it stays.
         keep: Leave what the trial made and had no name before.
+        abandoned: The trial was killed, maybe long ago: what was written since is somebody
+            else's, and stays.
 
     Returns:
         What could not be put back; it is still in ``folder``, or beside the file in a folder
         ``.overnight-aside-…``.
     """
+    last_ns = _last_sign_ns(folder) if abandoned else None
     failed = []
     for entry in reversed(written(folder)):
         path, to = entry["path"], entry.get("to", "")
@@ -206,10 +234,11 @@ def put_back(folder: str, *, keep: bool = False) -> list[str]:
             if entry["op"] == "made" and ".overnight-aside-" in os.path.basename(path):
                 os.rmdir(path)
             elif entry["op"] == "made" and not keep:
-                _remove(path)
+                _remove(path, last_ns)
             elif entry["op"] == "aside" and os.path.exists(to):
                 os.makedirs(os.path.dirname(path), exist_ok=True)
-                _replace(to, path)
+                if not _replace(to, path, last_ns):
+                    failed.append(path)
             elif entry["op"] == "link" and not os.path.lexists(path):
                 os.symlink(to, path)
             elif entry["op"] == "folder" and not os.path.isdir(path):
@@ -223,10 +252,28 @@ def put_back(folder: str, *, keep: bool = False) -> list[str]:
     return failed
 
 
-def _replace(aside: str, path: str) -> None:
+def _last_sign_ns(folder: str) -> int:
+    try:
+        return os.stat(os.path.join(folder, _JOURNAL)).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _is_newer(path: str, last_ns: int | None) -> bool:
+    """Whether a file was written, renamed or given its rights after a trial's last sign of life."""
+    if last_ns is None or not os.path.lexists(path):
+        return False
+    status = os.lstat(path)
+    return max(status.st_mtime_ns, status.st_ctime_ns) > last_ns + _LATER_NS
+
+
+def _replace(aside: str, path: str, last_ns: int | None) -> bool:
+    """Gives a file its name back; False where a newer one has it."""
     if os.path.lexists(path) and os.path.samefile(aside, path):
         os.unlink(aside)  # both are links to the file as it was
-        return
+        return True
+    if _is_newer(path, last_ns):
+        return False
     try:
         os.replace(aside, path)
     except OSError as error:
@@ -234,25 +281,40 @@ def _replace(aside: str, path: str) -> None:
             raise
         _copy(aside, path)
         os.unlink(aside)
+    return True
 
 
-def _remove(path: str) -> None:
+def _remove(path: str, last_ns: int | None) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
         os.rmdir(path)
-    else:
+    elif not _is_newer(path, last_ns):
+        os.unlink(path)
+
+
+def _discard(path: str) -> None:
+    with contextlib.suppress(OSError):
         os.unlink(path)
 
 
 def _copy(source: str, target: str) -> None:
+    """A copy under its name once it is whole: a half of one must never be put back."""
+    part = target + ".part"
+    try:
+        with open(source, "rb") as old, open(part, "wb") as new:
+            _copy_bytes(old, new)
+        shutil.copystat(source, part)
+        os.replace(part, target)
+    except OSError:
+        _discard(part)
+        raise
+
+
+def _copy_bytes(old: BinaryIO, new: BinaryIO) -> None:
     if sys.platform == "linux":
-        with open(source, "rb") as old, open(target, "wb") as new:
-            try:
-                fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
-            except OSError:
-                shutil.copyfileobj(old, new, 1 << 20)
-        shutil.copystat(source, target)
-    else:
-        shutil.copy2(source, target)
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
+            return
+    shutil.copyfileobj(old, new, 1 << 20)
 
 
 def _real_parent(path: str) -> str:

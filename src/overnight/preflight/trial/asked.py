@@ -30,6 +30,7 @@ class TrialAsked:
         full_epoch: Leave out no batches: the first and the last epoch are run whole.
         time_limit_s: The trial is stopped after this; what was learned until then is kept.
         keep: Leave the files that the trial made. What was there before is put back in any case.
+        may_send: Try it although the job tells other machines something by itself.
     """
 
     kind: Literal["script", "notebook", "command"]
@@ -41,6 +42,7 @@ class TrialAsked:
     full_epoch: bool = False
     time_limit_s: float = 600.0
     keep: bool = False
+    may_send: bool = False
 
 
 @dataclass(frozen=True, slots=True)

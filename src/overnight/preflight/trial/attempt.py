@@ -15,18 +15,23 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from overnight.ledger import files
-from overnight.ledger.identity import ALIVE, Identity
 from overnight.ledger.paths import RunPaths, create_run, name_from, state_dir
 from overnight.preflight.trial import harmless, inside, produced, ranges, seccomp, shorten
+from overnight.preflight.trial.abandoned import own, put_back_abandoned, trials
 from overnight.preflight.trial.aside import Aside, put_back, written
 from overnight.preflight.trial.asked import Moment, Ranges, TrialAsked, TrialResult
-from overnight.preflight.trial.tell import LAST_LOG, Trial, changes, findings
+from overnight.preflight.trial.tell import (
+    LAST_LOG,
+    Trial,
+    changes,
+    findings,
+    left_findings,
+    not_tried,
+)
 from overnight.preflight.trial.watch import Seen, Watch
 
 assert sys.platform != "win32"
 
-_OWNER = "owner.json"
 #: From SIGTERM to SIGKILL for what a trial leaves behind.
 _GRACE_S = 3.0
 _LOOK_AGAIN_S = 0.02
@@ -43,10 +48,12 @@ next_sitecustomize({folder!r})
 
 def attempt(asked: TrialAsked, on_progress: Callable[[Moment], object]) -> TrialResult:
     """Makes the trial (see :func:`overnight.preflight.trial.run`)."""
-    base = Path(state_dir()) / "trials"
+    base = trials()
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
-    put_back_abandoned(base)
-    plan = shorten.plan(asked.argv, asked.source)
+    left = put_back_abandoned(told=True)
+    plan = shorten.plan(asked.argv, asked.source, asked.cwd)
+    if not asked.may_send and harmless.senders_in(plan.sources):
+        return TrialResult([*left_findings(left), *not_tried(plan)], None)
     begun_s = time.monotonic()
     with _signals_raise():
         first = _attempt(asked, plan, base, on_progress, epochs=1 if plan.epochs else None)
@@ -64,14 +71,14 @@ def attempt(asked: TrialAsked, on_progress: Callable[[Moment], object]) -> Trial
     sizes = produced.scaled_mib(trial.sizes, turns)
     found = ranges.work_out(
         trial.seen,
-        disk_mib=None if trial.seen.code else sizes,
+        disk_mib=sizes if trial.seen.code == 0 else None,
         may_stop_early=plan.may_stop_early,
         lowered=lowered,
     )
     if plan.epochs is not None and plan.epochs > 1 and lowered is None and not found.why_unknown:
         found = Ranges(peak_ram_mib=found.peak_ram_mib, why_unknown="not_ended")
     return TrialResult(
-        findings(asked, plan, trial, found),
+        [*left_findings(left), *findings(asked, plan, trial, found)],
         found,
         changes(plan, trial),
         time.monotonic() - begun_s,
@@ -80,16 +87,6 @@ def attempt(asked: TrialAsked, on_progress: Callable[[Moment], object]) -> Trial
 
 def _virtual_s(seen: Seen) -> float:
     return seen.elapsed_s + ranges.saved_s(seen.reports)[1]
-
-
-def put_back_abandoned(base: Path) -> None:
-    """Undoes the trials that were killed before they could do it themselves."""
-    for folder in filter(Path.is_dir, base.iterdir()):
-        owner = Identity.from_json(files.read_json(str(folder / _OWNER)))
-        if owner is None or owner.look() == ALIVE or owner.look() != "gone":
-            continue
-        if not put_back(str(folder)):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _attempt(
@@ -130,7 +127,8 @@ def _attempt(
     finally:
         with _unbroken():
             aside.close()
-            trial.not_put_back = [*put_back(str(folder), keep=asked.keep), *aside.unsafe]
+            trial.not_put_back = put_back(str(folder), keep=asked.keep)
+            trial.refused = sorted(aside.refused)
             if not trial.not_put_back:
                 shutil.rmtree(folder, ignore_errors=True)
     return trial
@@ -141,9 +139,7 @@ def _make_folder(base: Path) -> Path:
         folder = base / f"{os.getpid()}-{number}"
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-            mine = Identity.of()
-            assert mine is not None
-            files.replace(str(folder / _OWNER), files.to_json(mine.to_json()))
+            own(folder)
             return folder
     raise AssertionError("a million trials")
 
@@ -215,6 +211,7 @@ class _Job:
 
     def poll(self) -> int | None:
         """The exit code, or None while it runs."""
+        self._aside.sign()
         return self._child.poll()
 
     def __exit__(self, *_: object) -> None:
@@ -288,6 +285,8 @@ def _take_over(aside: Aside, folder: str) -> None:
             aside.made.add(entry["path"])
         elif entry["op"] == "aside":
             aside.overwritten.add(entry["path"])
+        elif entry["op"] == "refused":
+            aside.refused.add(entry["path"])
 
 
 def _written(aside: Aside) -> list[str]:

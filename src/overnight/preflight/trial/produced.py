@@ -22,7 +22,8 @@ from overnight.preflight.ask import ask
 
 Kind = Literal["model", "table", "array", "picture", "text"]
 #: ``pickle``: whole, but loading it runs code. ``nonfinite``: whole, with NaN or Inf in it.
-State = Literal["read", "pickle", "nonfinite", "empty", "broken", "skipped"]
+#: ``ragged``: a table with rows longer than its head.
+State = Literal["read", "pickle", "nonfinite", "ragged", "empty", "broken", "skipped"]
 
 _TORCH_TIMEOUT_S = 120.0
 _ROWS_READ = 200_000
@@ -181,7 +182,10 @@ def _torch(path: Path) -> State | None:
     with path.open("rb") as file:
         head = file.read(4)
     if head == b"PK\x03\x04":
-        return _zip(path)
+        _zip(path)
+        with zipfile.ZipFile(path) as archive:
+            own = any(name.endswith("data.pkl") for name in archive.namelist())
+        return None if own else "skipped"  # whole, but none of torch.save's: torch.export
     return _pickle(path) if head[:2] in _PICKLES else "skipped"
 
 
@@ -191,8 +195,9 @@ def _pickle(path: Path) -> State | None:
         if file.read(2) not in _PICKLES:
             return "skipped"  # compressed by joblib
         file.seek(0)
-        for _ in pickletools.genops(file):
-            pass
+        for _, value, _ in pickletools.genops(file):
+            if isinstance(value, str) and "NumpyArrayWrapper" in value:
+                return "skipped"  # joblib's: raw arrays stand between its operations
     return "pickle"
 
 
@@ -214,7 +219,7 @@ def _npy(path: Path) -> State | None:
         num_bytes, has_objects = _npy_header(file.read(1 << 16))
     if has_objects:
         return "pickle"
-    if num_bytes != path.stat().st_size:
+    if path.stat().st_size < num_bytes:  # behind the first array may stand more of them
         raise _BrokenError(f"{path.stat().st_size} bytes instead of {num_bytes}")
     return None
 
@@ -239,21 +244,23 @@ def _npy_header(data: bytes) -> tuple[int, bool]:
 
 def _table(path: Path) -> State | None:
     """Rows with no more fields than the head has."""
-    tab = path.suffix.lower() == ".tsv"
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = csv.reader(file, delimiter="\t" if tab else ",")
-        head = next(rows, None)
-        if not head:
-            return "empty"
-        number, width = 0, len(head)
-        for number, row in enumerate(rows, 1):
-            if number == 1:
-                width = max(width, len(row))  # an index has no name in the head
-            if len(row) > width > 1:
-                raise _BrokenError(f"row {number} has {len(row)} fields, those before {width}")
-            if number >= _ROWS_READ:
-                break
-    return None if number else "empty"
+        first = file.readline()
+        file.seek(0)
+        rows = csv.reader(file, delimiter=max("\t;|,", key=first.count))
+        number = width = 0
+        try:
+            width = len(next(rows, ()))
+            for number, row in enumerate(rows, 1):
+                if number == 1:
+                    width = max(width, len(row))  # an index has no name in the head
+                if len(row) > width > 1:
+                    return "ragged"
+                if number >= _ROWS_READ:
+                    break
+        except csv.Error:  # a field of more than 128 KiB: an embedding, an image
+            return "skipped"
+    return None if number and width else "empty"
 
 
 def _json(path: Path) -> State | None:
@@ -276,12 +283,16 @@ def _json_lines(path: Path) -> State | None:
     return None
 
 
-def _png(path: Path) -> State | None:
+#: The first bytes of pictures; the name of one often tells another format.
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
+
+
+def _picture(path: Path) -> State | None:
     with path.open("rb") as file:
         head = file.read(8)
         file.seek(max(0, path.stat().st_size - 12))
         tail = file.read()
-    if head != b"\x89PNG\r\n\x1a\n" or b"IEND" not in tail:
+    if not head.startswith(_PICTURES) or (head == _PICTURES[0] and b"IEND" not in tail):
         raise _BrokenError("not a whole picture")
     return None
 
@@ -309,7 +320,7 @@ _READERS: Mapping[str, Callable[[Path], State | None]] = {
     ".npy": _npy,
     ".csv": _table, ".tsv": _table, ".jsonl": _json_lines,
     ".parquet": _marks(b"PAR1", b"PAR1"), ".feather": _marks(b"ARROW1", b"ARROW1"),
-    ".png": _png, ".jpg": _marks(b"\xff\xd8\xff"), ".jpeg": _marks(b"\xff\xd8\xff"),
+    ".png": _picture, ".jpg": _picture, ".jpeg": _picture,
     ".pdf": _marks(b"%PDF"),
     ".json": _json,
 }  # fmt: skip

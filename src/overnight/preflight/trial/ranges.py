@@ -80,7 +80,7 @@ def work_out(
 
     Args:
         seen: What was seen of the (last) trial.
-        disk_mib: As ``produced.total_mib`` has it.
+        disk_mib: As ``produced.scaled_mib`` has it.
         may_stop_early: Whether the script speaks of early stopping.
         lowered: Where the number of epochs was lowered.
     """
@@ -120,9 +120,16 @@ def _duration(seen: Seen, lowered: Lowered | None) -> tuple[Range | None, Unknow
             return None, "no_loops"
         low, high = seen.remaining_s
         mid = (low + high) / 2
+    elif not ended and any(_comes_again(each) for each in seen.reports):
+        return None, "not_ended"
     elif not ended and not any(each.left_s[1] for each in seen.reports if not each.ended):
         return None, "not_ended"  # what came behind the loops was not seen to its end
     return _range(seen, seen.elapsed_s, (low, mid, high)), ""
+
+
+def _comes_again(report: Report) -> bool:
+    """Whether something unseen (folds, a ``while``) goes around the outermost loop."""
+    return bool(report.open) and int(report.sites[report.open[0]]["passes"]) > 1
 
 
 def _range(seen: Seen, ran_s: float, left_out_s: tuple[float, float, float]) -> Range:

@@ -1,7 +1,8 @@
 """Hears of each file a trial is about to write, from the kernel, before it is written.
 
 A filter on system calls (seccomp) stops the job where it opens for writing, renames or removes,
-tells the listener, and lets the call go on once it has answered. It sees every process of the job
+tells the listener, and lets the call go on once what is there was put aside; where that cannot be
+done the call is answered with an error, and the file stays. It sees every process of the job
 and every library, whatever language it is written in, needs no privilege, and costs nothing where
 nothing is written. Linux 5.5 and later, x86-64 and ARM64.
 """
@@ -139,8 +140,6 @@ class Listener:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True, name="trial-listener")
         self._thread.start()
-        self.num_calls = 0
-        """How many calls were answered."""
 
     def close(self) -> None:
         """Stops listening; the job must have ended."""
@@ -165,18 +164,23 @@ class Listener:
         except OSError:  # the caller was killed, or a signal came in between
             return
         key, pid, _, number, _, _, *arguments = struct.unpack("QIIiIQ6Q", notice)
-        self.num_calls += 1
+        refused = self._refusal(self._names[number], pid, arguments)
+        answer = bytearray(struct.pack("QqiI", key, 0, -refused, 0 if refused else _GO_ON))
         try:
-            self._tell(self._names[number], pid, arguments)
-        except (OSError, ValueError):  # a path that cannot be read: the call itself will say so
-            pass
-        finally:
-            answer = bytearray(struct.pack("QqiI", key, 0, 0, _GO_ON))
-            try:
-                fcntl.ioctl(self._fd, _ANSWER, answer)
-            except OSError as error:
-                if error.errno != errno.ENOENT:  # the caller was killed meanwhile
-                    raise
+            fcntl.ioctl(self._fd, _ANSWER, answer)
+        except OSError as error:
+            if error.errno != errno.ENOENT:  # the caller was killed meanwhile
+                raise
+
+    def _refusal(self, name: str, pid: int, arguments: list[int]) -> int:
+        """The error a call is answered with; 0 where it may go on."""
+        try:
+            self._tell(name, pid, arguments)
+        except _NoPathError:
+            return 0
+        except OSError as error:
+            return error.errno or errno.EACCES
+        return 0
 
     def _tell(self, name: str, pid: int, arguments: list[int]) -> None:
         def path(at: int, folder_at: int | None = None) -> str:
@@ -216,21 +220,36 @@ class Listener:
                 raise AssertionError(name)
 
 
+class _NoPathError(Exception):
+    """The caller gave none that the kernel can read either; the call itself will say so."""
+
+
 def _path(pid: int, address: int, folder: int) -> str:
-    """A path in another process's memory, as an absolute one."""
+    """A path in another process's memory, as an absolute one.
+
+    Raises:
+        OSError: This process is not let at it.
+    """
     data = b""
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         while len(data) < _PATH_BYTES and b"\0" not in data:
-            memory.seek(address + len(data))
             # Never past the end of a page: the next one may not be there.
-            part = memory.read(_PATH_BYTES - (address + len(data)) % _PATH_BYTES)
+            size = _PATH_BYTES - (address + len(data)) % _PATH_BYTES
+            try:
+                memory.seek(address + len(data))
+                part = memory.read(size)
+            except (OSError, OverflowError) as error:
+                raise _NoPathError from error
             if not part:
                 break
             data += part
     name = os.fsdecode(data.partition(b"\0")[0])
     if not name:
-        raise ValueError("no path")
+        raise _NoPathError
     if os.path.isabs(name):
         return name
     place = "cwd" if folder == _AT_FDCWD else f"fd/{folder}"
-    return os.path.join(os.readlink(f"/proc/{pid}/{place}"), name)
+    try:
+        return os.path.join(os.readlink(f"/proc/{pid}/{place}"), name)
+    except FileNotFoundError as error:  # no such descriptor
+        raise _NoPathError from error

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from overnight.preflight.trial.inside.source import loops_of
@@ -41,6 +41,8 @@ class Plan:
         script: The Python file whose loops are watched; empty where none is known.
         script_at: Where it stands in argv.
         source: Its text.
+        sources: Name → text of it, of the modules beside it that it imports, or of the scripts
+            that a command names.
         epochs: The full run's number of epochs, where it has to be lowered; None elsewhere.
         flag_at: Where that number stands in argv; None: in the script.
         flag: The option or variable that holds it.
@@ -49,6 +51,7 @@ class Plan:
     script: str = ""
     script_at: int | None = None
     source: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
     epochs: int | None = None
     flag_at: int | None = None
     flag: str = ""
@@ -60,8 +63,8 @@ class Plan:
 
     @property
     def saves(self) -> bool:
-        """Whether the script holds a call that usually writes a result."""
-        return _SAVES.search(self.source) is not None
+        """Whether the job holds a call that usually writes a result."""
+        return any(_SAVES.search(each) for each in self.sources.values())
 
     def argv_with(self, argv: Sequence[str], epochs: int) -> list[str]:
         """``argv`` with another number of epochs."""
@@ -74,36 +77,47 @@ class Plan:
         return changed
 
 
-def plan(argv: Sequence[str], source: str = "") -> Plan:
+def plan(argv: Sequence[str], source: str = "", cwd: str = ".") -> Plan:
     """How the job ``argv`` is shortened.
 
     Args:
         argv: How it is called; its first word is a program.
         source: The text of the script ``argv[1]``, where that is no file yet.
+        cwd: Where the job runs.
     """
     at = 1 if source else script_at(argv)
     script = "" if at is None or source else argv[at]
     if script:
-        try:
-            with open(script, "rb") as file:
-                source = file.read().decode("utf-8", "replace")
-        except OSError:
-            source = ""
-    made = Plan(script, at, source)
+        source = _text(Path(cwd, script))
     tree = _tree(source)
+    sources = {Path(script).name or "": source} if source else {}
+    trees = [tree] if tree is not None else []
     if tree is not None:
-        folder = Path(script).parent if script else None
-        trees = [tree, *(_local_modules(tree, folder) if folder else ())]
-        if any(loops_of(each) or _LIBRARIES & _imports(each) for each in trees):
-            return made
+        folder = Path(cwd, script).parent if script else Path(cwd)
+        for path, text, module in _local_modules(tree, folder):
+            sources[path.name] = text
+            trees.append(module)
+    elif not source:
+        files = [Path(cwd, word) for word in argv if word.endswith((".py", ".sh"))]
+        sources = {path.name: _text(path) for path in files}
+    made = Plan(script, at, source, sources)
+    if any(loops_of(each) or _LIBRARIES & _imports(each) for each in trees):
+        return made
     found = _in_argv(argv, 0 if at is None else at)
     if found is not None:
         number, where, flag = found
-        return Plan(script, at, source, number, where, flag)
+        return replace(made, epochs=number, flag_at=where, flag=flag)
     if tree is not None:
         for number, flag in (*_declared(tree), *_constants(tree)):
-            return Plan(script, at, source, number, None, flag)
+            return replace(made, epochs=number, flag=flag)
     return made
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def script_at(argv: Sequence[str]) -> int | None:
@@ -190,24 +204,28 @@ def _imports(tree: ast.Module) -> set[str]:
     return found
 
 
-def _local_modules(tree: ast.Module, folder: Path) -> Iterator[ast.Module]:
+def _local_modules(tree: ast.Module, folder: Path) -> Iterator[tuple[Path, str, ast.Module]]:
     """The modules beside a script that it imports, and those they import."""
-    todo = [tree]
+    todo = [(tree, folder)]
     seen: set[Path] = set()
     while todo:
-        for name in _imported(todo.pop()):
-            for base in (folder, folder / "src"):
-                path = base.joinpath(*name.split(".")).with_suffix(".py")
-                if path in seen or len(seen) >= _MOST_MODULES or not path.is_file():
-                    continue
-                seen.add(path)
-                found = _tree(path.read_text("utf-8", "replace"))
-                if found is not None:
-                    todo.append(found)
-                    yield found
+        importer, beside = todo.pop()
+        for name in imported(importer):
+            for base in dict.fromkeys((folder, folder / "src", beside)):
+                place = base.joinpath(*name.split("."))
+                for path in (place.with_suffix(".py"), place / "__init__.py"):
+                    if path in seen or len(seen) >= _MOST_MODULES or not path.is_file():
+                        continue
+                    seen.add(path)
+                    text = _text(path)
+                    found = _tree(text)
+                    if found is not None:
+                        todo.append((found, path.parent))
+                        yield path, text, found
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
+def imported(tree: ast.Module) -> Iterator[str]:
+    """The modules a module imports, and what it takes from them."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from overnight.ledger.paths import state_dir
+from overnight.preflight.cgroup import controller_folders, lowest_limit
 from overnight.preflight.target.findings import Finding
 from overnight.preflight.trial import harmless, shorten
 from overnight.preflight.trial.asked import Change, Ranges, TrialAsked
@@ -19,11 +21,8 @@ from overnight.supervisor.diagnose import Ending, diagnose
 from overnight.supervisor.process_tree import PAGE_BYTES
 from overnight.supervisor.system import disk_free_mib
 
-#: What an error says when a shortened loop left too few of something behind.
-_TOO_FEW = re.compile(
-    r"(?i)length|shape|size|dimension|inconsistent number|broadcast|out of (?:range|bounds)"
-    r"|not enough|empty|no such file"
-)
+#: What a shortened trial may end with only because it was shortened.
+_BY_SHORTENING = ("exception", "exit_code")
 #: A library's own state beside its weights; nobody loads it by hand.
 _KEPT_STATE = re.compile(r"rng_state|training_args|optimizer|scheduler|scaler")
 _NAMES_TOLD = 4
@@ -31,6 +30,7 @@ _NAMES_TOLD = 4
 LAST_LOG = "last.log"
 #: From here on other people's work may make the trial slower than the full run, or faster.
 _BUSY_PERCENT = 25.0
+_PROC_CGROUP, _CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 #: A run that may need this much of what there is, is told so.
 _TIGHT = 0.9
 
@@ -45,6 +45,8 @@ class Trial:
     sizes: Sequence[tuple[str, int]] = ()
     is_guarded: bool = False
     not_put_back: Sequence[str] = ()
+    #: Files that were there and could not be put aside, so that the job could not write to them.
+    refused: Sequence[str] = ()
     #: Where what could not be put back is kept.
     folder: str = ""
 
@@ -76,8 +78,21 @@ def findings(asked: TrialAsked, plan: shorten.Plan, trial: Trial, found: Ranges)
         *_room(asked, found),
         *_busy(trial),
         *_untouched(asked, trial),
-        *_senders(plan),
+        *_senders(plan, "may_have", "warn"),
     ]
+
+
+def left_findings(left: Mapping[str, Sequence[str]]) -> list[Finding]:
+    """What earlier trials that were killed have left: folder → files."""
+    return [
+        _finding("untouched", "warn", "left", names=_names(names), folder=folder)
+        for folder, names in left.items()
+    ]
+
+
+def not_tried(plan: shorten.Plan) -> list[Finding]:
+    """Why a job that sends something is not tried."""
+    return list(_senders(plan, "not_tried", "unknown"))
 
 
 def _finding(name: str, level: str, code: str, where: str = "", **fields: object) -> Finding:
@@ -89,8 +104,7 @@ def _run(asked: TrialAsked, plan: shorten.Plan, trial: Trial) -> Iterator[Findin
     seen = trial.seen
     took = f"{seen.elapsed_s:.0f}"
     if seen.code == 0:
-        is_cut = any(site["left_out"] for each in seen.reports for site in each.sites.values())
-        code = "ended" if is_cut or plan.epochs else "ended_whole"
+        code = "ended" if _is_shortened(plan, trial) else "ended_whole"
         yield _finding("run", "ok", code, took_s=took)
     elif seen.code is None:
         yield _finding("run", "unknown", "limit", limit_s=f"{asked.time_limit_s:.0f}")
@@ -112,8 +126,9 @@ def _run(asked: TrialAsked, plan: shorten.Plan, trial: Trial) -> Iterator[Findin
             where = f"{fields['cell']}:{fields.get('cell_line', '')}".rstrip(":")
         elif "file" in fields:
             where = f"{fields['file']}:{fields['line']}"
-        cut = any(site["left_out"] for each in seen.reports for site in each.sites.values())
-        if cut and _TOO_FEW.search(cause.evidence):
+        if trial.refused:
+            yield _finding("run", "unknown", "failed_refused", where, evidence=cause.evidence)
+        elif _is_shortened(plan, trial) and cause.kind in _BY_SHORTENING:
             yield _finding("run", "unknown", "failed_cut", where, evidence=cause.evidence)
         else:
             # Where it happened stands in front of the sentence already.
@@ -125,34 +140,56 @@ def _run(asked: TrialAsked, plan: shorten.Plan, trial: Trial) -> Iterator[Findin
                            kind=cause.kind, evidence=cause.evidence, log=log)  # fmt: skip
 
 
+def _is_shortened(plan: shorten.Plan, trial: Trial) -> bool:
+    return (plan.epochs or 0) > 1 or any(
+        site["left_out"] for each in trial.seen.reports for site in each.sites.values()
+    )
+
+
 def _outputs(plan: shorten.Plan, trial: Trial) -> Iterator[Finding]:
     results = [each for each in trial.outputs if each.kind != "text"]
     for each in trial.outputs:
         name = each.path.name
         match each.state:
+            # A trial that did not come to its end may have left half a file.
+            case "broken" | "empty" if trial.seen.code != 0:
+                pass
             case "broken":
                 yield _finding("outputs", "bad", "broken", file=name, why=each.why)
             case "empty" if each.kind != "text":
                 # A list of failures may well have none.
                 level = "warn" if each.kind == "table" else "bad"
                 yield _finding("outputs", level, "empty", file=name)
+            case "ragged":
+                yield _finding("outputs", "warn", "ragged", file=name)
             case "nonfinite":
                 yield _finding("outputs", "warn", "nonfinite", file=name)
             case "pickle" if each.path.suffix in (".pt", ".pth") and not _KEPT_STATE.match(name):
                 yield _finding("outputs", "warn", "pickle", file=name)
             case _:
                 pass
-    whole = [each for each in results if each.state in ("read", "pickle", "nonfinite")]
+    whole = [each for each in results if each.state in ("read", "pickle", "nonfinite", "ragged")]
     if whole:
-        names = ", ".join(each.path.name for each in whole[:_NAMES_TOLD])
-        names += " …" if len(whole) > _NAMES_TOLD else ""
+        names = _names([each.path.name for each in whole])
         yield _finding("outputs", "ok", "read", count=len(whole), names=names)
-    elif not results and trial.seen.code == 0:
-        trained = bool(trial.seen.reports) or plan.epochs is not None
-        if trained and not plan.saves and plan.source:
-            yield _finding("outputs", "bad", "none")
-        elif trained:
+    elif not trial.sizes and trial.seen.code == 0 and _trained(plan, trial):
+        if plan.saves or not plan.source:
             yield _finding("outputs", "unknown", "none_here")
+        else:
+            yield _finding("outputs", "warn", "none")
+
+
+def _trained(plan: shorten.Plan, trial: Trial) -> bool:
+    return plan.epochs is not None or any(
+        site["kind"] in ("epoch", "train")
+        for each in trial.seen.reports
+        for site in each.sites.values()
+    )
+
+
+def _names(paths: Sequence[str]) -> str:
+    more = " …" if len(paths) > _NAMES_TOLD else ""
+    return ", ".join(paths[:_NAMES_TOLD]) + more
 
 
 def _numbers(trial: Trial) -> Iterator[Finding]:
@@ -186,12 +223,20 @@ def _gib(mib: float) -> str:
 
 
 def _ram_total_mib() -> float:
-    return os.sysconf("SC_PHYS_PAGES") * PAGE_BYTES / 2**20
+    """The machine's, or what a container or a batch system leaves of it."""
+    total = os.sysconf("SC_PHYS_PAGES") * PAGE_BYTES
+    limit = None
+    if sys.platform == "linux":
+        folders = controller_folders(_PROC_CGROUP.read_text("utf-8"), "memory", _CGROUPS)
+        limit = lowest_limit(folders, "memory.max", "memory.limit_in_bytes")
+    return min(total, limit or total) / 2**20
 
 
 def _untouched(asked: TrialAsked, trial: Trial) -> Iterator[Finding]:
+    if trial.refused:
+        yield _finding("untouched", "warn", "refused", names=_names(trial.refused))
     if trial.not_put_back:
-        names = ", ".join(sorted(trial.not_put_back)[:_NAMES_TOLD])
+        names = _names(sorted(trial.not_put_back))
         yield _finding("untouched", "bad", "not_put_back", names=names, folder=trial.folder)
     elif not trial.is_guarded:
         yield _finding("untouched", "warn", "python_only")
@@ -199,7 +244,8 @@ def _untouched(asked: TrialAsked, trial: Trial) -> Iterator[Finding]:
         yield _finding("untouched", "ok", "kept" if asked.keep else "as_before")
 
 
-def _senders(plan: shorten.Plan) -> Iterator[Finding]:
-    names = harmless.senders_in(plan.source)
-    if names:
-        yield _finding("sent", "warn", "may_have", names=", ".join(names))
+def _senders(plan: shorten.Plan, code: str, level: str) -> Iterator[Finding]:
+    found = harmless.senders_in(plan.sources)
+    if found:
+        names = [f"{what} ({file})" if file else what for what, file in sorted(found.items())]
+        yield _finding("sent", level, code, names=_names(names))

@@ -3,7 +3,7 @@
 Trusted in this order: the job's own ``overnight.progress``; an estimate that the framework prints
 for the whole run (MMEngine, Detectron2, CatBoost, the one bar of a transformers Trainer); the
 epochs that are over; the outermost bar. The answer is a range. It is withheld until two epochs or
-3 % of the run are over, and where the end cannot be known.
+3 % of the run are over and five seconds were timed, and where the end cannot be known.
 
 Nothing here reads a clock or a file: the supervisor passes bytes and the time they were found.
 

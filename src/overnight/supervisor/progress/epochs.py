@@ -34,7 +34,7 @@ class EpochCount:
         self.position = 0.0
         self.passes = 0  # how often the numbers began anew: folds, phases
         self.changed_s = 0.0
-        self.whole = Pace(alike=True)  # one segment an epoch
+        self.whole = Pace()  # one segment an epoch
         self.fine = Pace()  # within epochs: all there is before the second
         # These count from 0; the others show it by printing a 0.
         self._base = 0 if form in ("rich", "timm", "bars") else 1
@@ -140,7 +140,7 @@ class EpochCount:
             self._restart()
             if changed:  # another phase: its epochs are of another kind
                 self.passes = 0
-                self.whole, self.fine = Pace(alike=True), Pace()
+                self.whole, self.fine = Pace(), Pace()
         else:
             if self._step is not None and step > self._step:
                 self._undo = self.dump()
@@ -230,7 +230,7 @@ class EpochCount:
         if isinstance(inner, list | tuple) and len(inner) == 2:
             self._inner = str(inner[0]), _float(inner[1])
         self._seen_zero_total = data["seen_zero_total"] is True
-        self.whole = Pace.load(data["whole"], alike=True)
+        self.whole = Pace.load(data["whole"])
         self.fine = Pace.load(data["fine"])
         undo = data["undo"]
         self._undo = None
@@ -246,7 +246,7 @@ class FoldCount:
 
     def __init__(self) -> None:
         self.total: int | None = None
-        self.pace = Pace(alike=True)
+        self.pace = Pace()
         self._base = 1
         self._number = -1
 
@@ -291,7 +291,7 @@ class FoldCount:
         folds.total = _int_or_none(data["total"])
         folds._base = _int(data["base"])
         folds._number = _int(data["number"])
-        folds.pace = Pace.load(data["pace"], alike=True)
+        folds.pace = Pace.load(data["pace"])
         return folds
 
 

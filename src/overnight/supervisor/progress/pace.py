@@ -8,16 +8,26 @@ measured as having taken no time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite, sqrt
 
-# Enough for quartiles of the recent half; small enough that a snapshot stays under 2 kB.
+# Enough to tell a quarter from the whole; small enough that a snapshot stays under 2 kB.
 _MAX_SEGMENTS = 48
-# The slow start is left out once this much of what it covered was done again without it.
+# The slow start is left out once this much of what it covered was done again without it, and may
+# still come again for all one knows until this many segments are there.
 _ENOUGH_WITHOUT_FIRST = 0.5
-# Unit costs are taken from the newest half of the work, but from at least this many units.
-_RECENT_UNITS = 5.0
+_ENOUGH_SEGMENTS = 3
+# Less says nothing: the log is looked at once a second, and a machine does its start besides.
+_LEAST_SECONDS = 5.0
+# A unit costs what it did over all that was seen, or over any quarter of it: where these differ,
+# the machine or the work has changed, and may change back.
+_QUARTERS = 4
+# How far the rest may wander from what was seen. A busy machine is slow for many seconds on end, so
+# it is the seconds seen that count, not how often was looked; and epochs differ among themselves.
+# Of simulated runs on machines that wander by a fifth, nine in ten ends lie within.
+_LEAST_SLACK, _MOST_SLACK = 0.05, 0.45
+_SLACK_BY_SECONDS, _SLACK_BY_SEGMENTS = 0.9, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +48,11 @@ class UnitCost:
 
 
 class Pace:
-    """The recent cost of a unit, from growing counts and the times they were seen at.
+    """The recent cost of a unit, from growing counts and the times they were seen at."""
 
-    Args:
-        alike: Each unit holds all that recurs, as an epoch holds its validation. Then the quartiles
-            tell how units differ; else (steps, between which an evaluation may fall) only means do.
-    """
+    __slots__ = ("_last", "_segments")
 
-    __slots__ = ("_alike", "_last", "_segments")
-
-    def __init__(self, *, alike: bool = False) -> None:
-        self._alike = alike
+    def __init__(self) -> None:
         self._segments: list[tuple[float, float]] = []
         self._last: tuple[float, float] | None = None
 
@@ -102,39 +106,29 @@ class Pace:
         self._segments = [self._segments[0], *joined, *self._segments[_MAX_SEGMENTS // 2 + 1 :]]
 
     def cost(self) -> UnitCost | None:
-        """What a unit costs by now, or None before any unit was timed."""
+        """What a unit costs by now, or None before enough of them was timed."""
         segments = self._segments
-        if not segments:
+        if self.seconds < _LEAST_SECONDS:
             return None
         gaps = sorted(seconds for seconds, _ in segments)
+        dearest = 0.0
         rest = sum(units for _, units in segments[1:])
         if rest >= segments[0][1] * _ENOUGH_WITHOUT_FIRST:
+            if len(segments) < _ENOUGH_SEGMENTS:
+                dearest = self.seconds / self.units
             segments = segments[1:]  # the first holds the start: compilation, caches, downloads
-        wanted = max(_RECENT_UNITS, sum(units for _, units in segments) / 2)
-        recent: list[tuple[float, float]] = []
-        for seconds, units in reversed(segments):
-            recent.append((seconds / units, units))
-            wanted -= units
-            if wanted <= 0:
-                break
-        recent.sort()
-        weight = sum(units for _, units in recent)
-        mean = sum(each * units for each, units in recent) / weight
-        median = _quantile(recent, 0.5 * weight)
-        low, high = min(mean, median), max(mean, median)
-        if self._alike:
-            low = min(low, _quantile(recent, 0.25 * weight))
-            high = max(high, _quantile(recent, 0.75 * weight))
-        else:
-            longer = sum(seconds for seconds, _ in segments) / sum(units for _, units in segments)
-            low, high = min(low, longer), max(high, longer)
-        # A quarter for a single segment, 10 % for a couple of dozen: what such runs were seen to
-        # wander by. The quartiles alone would promise more than a few epochs can tell.
-        slack = 0.05 + 0.25 / sqrt(len(recent))
+        seen_s = sum(seconds for seconds, _ in segments)
+        means = [
+            seen_s / sum(units for _, units in segments),
+            *_means(segments, seen_s / _QUARTERS),
+        ]
+        low, high = min(means), max(means)
+        wander = max(_SLACK_BY_SECONDS / sqrt(seen_s), _SLACK_BY_SEGMENTS / sqrt(len(segments)))
+        slack = min(_MOST_SLACK, _LEAST_SLACK + wander)
         return UnitCost(
             low=low * (1 - slack),
-            mid=median if self._alike else mean,
-            high=high * (1 + slack),
+            mid=(low + high) / 2,
+            high=max(high, dearest) * (1 + slack),
             gap_s=gaps[3 * (len(gaps) - 1) // 4],
         )
 
@@ -156,9 +150,9 @@ class Pace:
         return {"segments": [list(each) for each in self._segments], "last": self._last}
 
     @classmethod
-    def load(cls, data: object, *, alike: bool = False) -> Pace:
+    def load(cls, data: object) -> Pace:
         """The pace ``dump`` described; what cannot be read is left out."""
-        pace = cls(alike=alike)
+        pace = cls()
         if not isinstance(data, Mapping):
             return pace
         pace._last = number_pair(data.get("last"))
@@ -180,9 +174,12 @@ def number_pair(value: object) -> tuple[float, float] | None:
     return pair if all(map(isfinite, pair)) else None
 
 
-def _quantile(sorted_costs: list[tuple[float, float]], at_weight: float) -> float:
-    for cost, weight in sorted_costs:
-        at_weight -= weight
-        if at_weight <= 0:
-            return cost
-    return sorted_costs[-1][0]
+def _means(segments: list[tuple[float, float]], least_s: float) -> Iterator[float]:
+    """Seconds per unit of stretches that cover so many seconds each, the newest first."""
+    seconds = units = 0.0
+    for each_s, num in reversed(segments):
+        seconds += each_s
+        units += num
+        if seconds >= least_s:
+            yield seconds / units
+            seconds = units = 0.0

@@ -15,7 +15,7 @@ from overnight.preflight.trial.inside.clock import CLOCK
 _HERE = "overnight.preflight.trial.inside."
 #: Module of a library → ours that hooks it, and its function.
 _HOOKS = {
-    "torch.utils.data.dataloader": ("torch_data", "hook"),
+    "torch.autograd": ("trainers", "hook_autograd"),
     "transformers.trainer": ("trainers", "hook_transformers"),
     "keras.src.models.model": ("trainers", "hook_keras"),
     "lightning.pytorch.trainer.trainer": ("trainers", "hook_lightning"),

@@ -31,6 +31,8 @@ class Clock:
         self.saved_s = [0.0, 0.0, 0.0]
         self.open: list[Pass] = []
         """The passes under way, the outermost first."""
+        self.backwards = 0
+        """How often torch was asked for gradients."""
         self.notes: dict[str, Any] = {"early_stopping": False, "failed_hooks": []}
         self.sites: dict[str, dict[str, Any]] = {}
         """Loop → what is known of it: kind, total, turns run, passes, the time of a turn."""

@@ -33,7 +33,8 @@ class Pass:
     Args:
         site: Which loop; the same for all passes of it.
         kind: ``epoch``: the first turns and the last are run. ``train``: some batches. ``eval``:
-            all, unless it takes long. ``watch``: all.
+            all, unless it takes long. ``loader``: one of both, as its first turns show.
+            ``watch``: all.
         total: Turns of the full run.
     """
 
@@ -42,6 +43,7 @@ class Pass:
         self.turns: list[Span] = []
         self._begun_s = time.monotonic()
         self._turn_begun: Span | None = None
+        self._backwards = CLOCK.backwards
         self._known = CLOCK.sites.setdefault(
             site, {"kind": kind, "total": total, "run": 0, "passes": 0, "left_out": 0}
         )
@@ -120,17 +122,23 @@ class Pass:
         turn = self.turn()
         if turn is None or self.num_left < 2 or self.kind == "watch":
             return False
-        if self.kind != "epoch" and os.environ.get("OVERNIGHT_TRIAL_FULL_EPOCH") == "1":
+        kind = self.kind
+        if kind == "loader":
+            kind = "train" if CLOCK.backwards > self._backwards else "eval"
+            self._known["kind"] = kind
+        if kind != "epoch" and os.environ.get("OVERNIGHT_TRIAL_FULL_EPOCH") == "1":
+            return False
+        if _num_ranks() > 1 and kind == "eval":
             return False
         if _num_ranks() > 1:
             # All processes of a group must do the same, whatever their clocks say.
-            return num >= (1 if self.kind == "epoch" else _BATCHES)
+            return num >= (1 if kind == "epoch" else _BATCHES)
         worth_s = self.num_left * (ran_s / num)
         if worth_s < _WORTH_S:
             return False
-        if self.kind == "epoch":
+        if kind == "epoch":
             return ran_s >= (_EPOCHS_AGAIN_S if self._again else _EPOCHS_S)
-        if self.kind == "eval":
+        if kind == "eval":
             return num >= _LEAST_BATCHES and ran_s + worth_s > _EVALUATION_S and ran_s >= _LONG_S
         if self._again:
             return num >= _AGAIN_BATCHES and ran_s >= _AGAIN_S

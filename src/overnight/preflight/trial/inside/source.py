@@ -1,9 +1,10 @@
 """Loops of the job's own code: found in its syntax tree, where lines keep their numbers.
 
-Only loops over numbers (``range``, a bar over one) and, where they train, other sequences of known
-length. A loop is an epoch's by the name it counts with or counts to, or because a loop that trains
-stands in it; it trains if ``.backward()`` is called in it. Nothing else is touched: a loop that
-prepares data has to be run whole.
+Only loops over numbers (``range``, a bar over one), over torch's DataLoader and, where they train,
+over other sequences of known length. A loop is an epoch's by the name it counts with or counts to,
+or because a loop that trains stands in it; it trains if ``.backward()`` is called in it. Nothing
+else is touched: a loop that prepares data has to be run whole, and so has one inside a ``while``,
+which alone knows how often it comes again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from overnight.preflight.trial.inside.passes import Pass, turns
 NAME = "__overnight_loop__"
 _EPOCH = re.compile(r"(?i)epoch|에폭|에포크|^ep$")
 _NUMBERS = frozenset(["range", "trange", "tnrange", "arange"])
+_NO_LOADERS = _NUMBERS | {"zip", "sorted", "reversed", "map", "filter", "list"}
 _TRAINING_CALLS = frozenset(["backward", "training_step", "train_on_batch", "train_step"])
 _NOT_OURS = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
 
@@ -58,19 +60,28 @@ class _Loops(ast.NodeTransformer):
     def __init__(self, file: str) -> None:
         self._file = file
         self._in_epoch = False
+        self._in_while = False
         #: Where no loop can be seen, the number of epochs is lowered: its name and value.
         self._name, _, self._value = os.environ.get("OVERNIGHT_TRIAL_SET", "").partition("=")
 
     def visit_For(self, node: ast.For) -> ast.For:
         kind = _kind(node)
-        if kind is None and self._in_epoch:
-            kind = "watch"
+        if self._in_while:
+            kind = None
+        elif kind is None:
+            kind = "watch" if self._in_epoch else None if _is_no_loader(node.iter) else "loader"
         outer, self._in_epoch = self._in_epoch, kind == "epoch"
         self.generic_visit(node)
         self._in_epoch = outer
         if kind is not None:
             place = f"{self._file}:{node.lineno}"
             node.iter = _wrapped(node.iter, place, kind)
+        return node
+
+    def visit_While(self, node: ast.While) -> ast.While:
+        outer, self._in_while = self._in_while, True
+        self.generic_visit(node)
+        self._in_while = outer
         return node
 
     def visit_Assign(self, node: ast.Assign) -> ast.Assign:
@@ -94,10 +105,18 @@ class _Loops(ast.NodeTransformer):
             node.value = ast.copy_location(ast.Constant(value=int(self._value)), node.value)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        outer, self._in_epoch = self._in_epoch, False
+        outer = self._in_epoch, self._in_while
+        self._in_epoch = self._in_while = False
         self.generic_visit(node)
-        self._in_epoch = outer
+        self._in_epoch, self._in_while = outer
         return node
+
+
+def _is_no_loader(over: ast.expr) -> bool:
+    """Whether that can be seen, so that small loops cost nothing."""
+    if isinstance(over, ast.Call) and isinstance(over.func, ast.Name):
+        return over.func.id in _NO_LOADERS
+    return isinstance(over, (ast.Constant, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.ListComp))
 
 
 def _last(node: ast.expr) -> str:
@@ -170,16 +189,19 @@ def loop(items: Any, site: str, kind: str) -> Any:
     """What a watched loop runs over in the trial."""
     plain = _inside_bar(items)
     is_numbers = isinstance(plain, range) or type(plain).__name__ == "ndarray"
-    if not is_numbers and (kind != "train" or _is_loader(plain)):
+    is_loader = _is_loader(plain)
+    if is_loader:
+        kind = "train" if kind in ("train", "epoch") else "loader"
+    elif kind == "loader" or not (is_numbers or kind == "train"):
         return items
     try:
         total = len(plain)
-    except TypeError:
+    except (TypeError, NotImplementedError):  # an endless stream
         return items
     if total < 2:
         return items
-    if kind == "train" and not _may_be_cut():
-        kind = "watch"
+    if kind in ("train", "loader") and not _may_train():
+        kind = "eval" if is_loader else "watch"
     last = [plain[-1]] if is_numbers and kind in ("epoch", "train") else None
     return turns(items, Pass(site, kind, total), last)
 
@@ -196,12 +218,21 @@ def _is_loader(items: Any) -> bool:
     return data is not None and isinstance(items, data.DataLoader)
 
 
-def _may_be_cut() -> bool:
+def _may_train() -> bool:
     torch: Any = sys.modules.get("torch")
     return torch is None or bool(torch.is_grad_enabled())
 
 
 def loops_of(tree: ast.Module) -> list[str]:
     """The kinds of loops of a script that a trial would shorten."""
-    kinds = [_kind(node) for node in ast.walk(tree) if isinstance(node, ast.For)]
+    kinds = []
+    todo: list[tuple[ast.AST, bool]] = [(tree, False)]
+    while todo:
+        node, in_while = todo.pop()
+        if isinstance(node, ast.For) and not in_while:
+            kinds.append(_kind(node))
+        in_while = isinstance(node, ast.While) or (
+            in_while and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        )
+        todo.extend((each, in_while) for each in ast.iter_child_nodes(node))
     return [kind for kind in kinds if kind is not None]

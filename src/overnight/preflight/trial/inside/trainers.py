@@ -5,7 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import os
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from importlib import import_module
 from typing import Any
 
@@ -87,11 +90,9 @@ def hook_transformers(module: Any) -> None:
         ours = callback(self)
         self.add_callback(ours)
         self.args.push_to_hub = False
-        CLOCK.notes["in_trainer"] = True
         try:
             return original(self, *args, **kwargs)
         finally:
-            CLOCK.notes["in_trainer"] = False
             self.remove_callback(ours)
 
     trainer.train = train
@@ -203,11 +204,7 @@ def hook_keras(module: Any) -> None:
                 CLOCK.notes["early_stopping"] = True
         # The first of them: what another decides at an epoch's end comes after us, and stands.
         asked.arguments["callbacks"] = [_keras_callback(keras.callbacks.Callback, num), *listed]
-        CLOCK.notes["in_trainer"] = True
-        try:
-            return original(*asked.args, **asked.kwargs)
-        finally:
-            CLOCK.notes["in_trainer"] = False
+        return original(*asked.args, **asked.kwargs)
 
     model.fit = fit
 
@@ -259,11 +256,7 @@ def hook_lightning(module: Any) -> None:
             if "EarlyStopping" in type(each).__name__:
                 CLOCK.notes["early_stopping"] = True
         self.callbacks.insert(0, _lightning_callback(base))
-        CLOCK.notes["in_trainer"] = True
-        try:
-            return original(self, *args, **kwargs)
-        finally:
-            CLOCK.notes["in_trainer"] = False
+        return original(self, *args, **kwargs)
 
     trainer.fit = fit
 
@@ -308,14 +301,64 @@ def _lightning_callback(base: Any) -> Any:
 def hook_hub(module: Any) -> None:
     """Hooks ``huggingface_hub.hf_api``: a trial uploads nothing."""
 
-    def unsent(*args: Any, **kwargs: Any) -> None:
-        CLOCK.notes["not_pushed"] = True
+    def commit(self: Any, given: Any) -> Any:
+        url = f"{address(self, given)}/commit/{'0' * 40}"
+        return module.CommitInfo(url, str(given.get("commit_message") or ""), "", "0" * 40)
 
-    def create_repo(self: Any, repo_id: str, *args: Any, **kwargs: Any) -> Any:
-        CLOCK.notes["not_pushed"] = True
-        return module.RepoUrl("https://huggingface.co/" + repo_id)
+    def address(self: Any, given: Any) -> str:
+        kind = given.get("repo_type") or "model"
+        folder = "" if kind == "model" else kind + "s/"
+        return f"{self.endpoint}/{folder}{given.get('repo_id') or 'nobody/nothing'}"
 
-    for name in ("create_commit", "upload_file", "upload_folder", "upload_large_folder"):
-        if hasattr(module.HfApi, name):
-            setattr(module.HfApi, name, unsent)
-    module.HfApi.create_repo = create_repo
+    answers: dict[str, Callable[[Any, Any], Any]] = {
+        **dict.fromkeys(_COMMITS, commit),
+        **dict.fromkeys(_CHANGES, lambda self, given: None),
+        "create_repo": lambda self, given: module.RepoUrl(address(self, given)),
+    }
+    for name, answer in answers.items():
+        original = getattr(module.HfApi, name, None)
+        if original is not None:
+            setattr(module.HfApi, name, _unsent(original, answer))
+            if hasattr(module, name):  # a function of the module is a method bound long before
+                setattr(module, name, getattr(module.api, name))
+
+
+_COMMITS = ("create_commit", "upload_file", "upload_folder",
+            "delete_file", "delete_files", "delete_folder")  # fmt: skip
+_CHANGES = ("upload_large_folder", "preupload_lfs_files", "delete_repo", "move_repo",
+            "create_branch", "delete_branch", "create_tag", "delete_tag", "super_squash_history",
+            "update_repo_settings")  # fmt: skip
+
+
+def _unsent(original: Any, answer: Callable[[Any, Any], Any]) -> Any:
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    def unsent(self: Any, *args: Any, **kwargs: Any) -> Any:
+        CLOCK.notes["not_pushed"] = True
+        if "OVERNIGHT_TRIAL_DIR" in os.environ:
+            CLOCK.report_to(os.environ["OVERNIGHT_TRIAL_DIR"])
+        given = signature.bind(self, *args, **kwargs).arguments
+        said = answer(self, {**given, **given.get("kwargs", {})})
+        if not given.get("run_as_future"):
+            return said
+        future: Any = Future()
+        future.set_result(said)
+        return future
+
+    return unsent
+
+
+# ── torch ────────────────────────────────────────────────────────────────────────────────────
+
+
+def hook_autograd(module: Any) -> None:
+    """Hooks ``torch.autograd``: a loop that asks for gradients trains."""
+    original = module.backward
+
+    @functools.wraps(original)
+    def backward(*args: Any, **kwargs: Any) -> Any:
+        CLOCK.backwards += 1
+        return original(*args, **kwargs)
+
+    module.backward = backward

@@ -33,13 +33,13 @@ class _Watch:
         self._busy = False
 
     def on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """An audit hook; what goes wrong in it must not reach the job."""
+        """An audit hook; an OSError ends the call: the file could not be put aside."""
         if self._busy or event not in _EVENTS:
             return
         self._busy = True
         try:
             self._tell(event, arguments)
-        except (OSError, ValueError, TypeError):
+        except (ValueError, TypeError):  # no path: the call itself will say so
             return
         finally:
             self._busy = False
