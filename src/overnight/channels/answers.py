@@ -116,7 +116,8 @@ def _wrap(send: Callable[..., requests.Response]) -> Callable[..., requests.Resp
 
 
 def _wrap_once() -> None:
-    if not hasattr(requests.Session.send, "__wrapped__"):
+    # Somebody else may have wrapped it too: only a wrapper of this very module counts.
+    if getattr(requests.Session.send, "__globals__", None) is not globals():
         requests.Session.send = _wrap(requests.Session.send)  # type: ignore[method-assign]
 
 

@@ -5,8 +5,7 @@ EN = {
     "itself when a run is to be told of, and leaves when nothing is left to do.\n\n"
     "  overnight agent               is it at work, and on what\n"
     "  overnight agent --install     start it with the machine: a reboot is told of as well\n"
-    "  overnight agent stop          messages wait; a run that is under way starts it again within\n"
-    "                                seconds, without one the next run or verb does",
+    "  overnight agent stop          messages wait; a run under way starts it again at once",
     "agent.action": "status, start or stop.",
     "agent.install": "Start it with the machine (systemd, launchd or cron).",
     "agent.uninstall": "Take that back.",
@@ -60,8 +59,7 @@ KO = {
     "시작하고, 할 일이 없으면 스스로 끝납니다.\n\n"
     "  overnight agent               동작 중인지, 무엇을 하는지\n"
     "  overnight agent --install     컴퓨터와 함께 시작합니다. 재부팅도 알립니다\n"
-    "  overnight agent stop          메시지는 기다립니다. 진행 중인 실행이 있으면 몇 초 안에,\n"
-    "                                없으면 다음 실행이나 명령이 다시 시작합니다",
+    "  overnight agent stop          메시지는 기다리고, 진행 중인 실행이 곧 다시 시작합니다",
     "agent.action": "status, start, stop 중 하나.",
     "agent.install": "컴퓨터와 함께 시작합니다(systemd, launchd, cron).",
     "agent.uninstall": "설치를 되돌립니다.",

@@ -41,7 +41,8 @@ def put_back_abandoned(*, told: bool = False) -> Mapping[str, list[str]]:
         meanwhile. As it was before the trial it is still in that folder.
     """
     left: dict[str, list[str]] = {}
-    with contextlib.suppress(FileNotFoundError):
+    # No trial was ever made, or the home cannot be used at all: that is not a start's business.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
         for folder in filter(Path.is_dir, sorted(trials().iterdir())):
             owner = Identity.from_json(files.read_json(str(folder / _OWNER)))
             if owner is None or owner.look() != GONE:
