@@ -12,6 +12,7 @@ WORKERS ?= 2
 TESTS ?= tests
 KILLS ?= 200
 ALERTS ?= 1000
+N ?= 20
 SEED ?= 7
 PYTHON ?=
 export PYTHON
@@ -30,8 +31,10 @@ $(READY): requirements.lock pyproject.toml workshop/setup.sh
 	@workshop/setup.sh
 
 .PHONY: demo
-demo: $(READY) ## Train a real notebook detached and watch it: handwritten digits, under two minutes
+demo: $(READY) ## Train a notebook detached, then a config with two folds, and watch: under four minutes
 	@$(BIN)/overnight run examples/digits.ipynb --name digits --root demo-output --follow
+	@$(BIN)/python examples/digits_images.py demo-output/digits
+	@$(BIN)/overnight train --config examples/digits.yaml --root demo-output
 	@printf '\nNext: . .venv/bin/activate, then: overnight status · overnight run YOUR_NOTEBOOK.ipynb\n'
 
 .PHONY: test
@@ -78,6 +81,18 @@ storm: $(READY) ## Kill jobs, keepers and supervisors at random, fill the disk; 
 .PHONY: storm-courier
 storm-courier: $(READY) ## Send 1,000 messages while killing who sends them; count lost and doubled
 	$(BIN)/python -m overnight.testing.storm_courier --alerts $(ALERTS) --seed $(SEED)
+
+.PHONY: resume-proof
+resume-proof: $(READY) ## Kill trainings in the middle of everything; compare the weights they end with
+	$(BIN)/python -m overnight.testing.resume_proof --kills $(N) --seed $(SEED)
+
+.PHONY: parity
+parity: $(READY) ## The first 20 losses beside those of the plainest script with the same seed
+	$(BIN)/python -m overnight.testing.parity
+
+.PHONY: mirror-proof
+mirror-proof: $(READY) ## Kill mirrors while runs go on; read every number back from MLflow and W&B
+	$(BIN)/python -m overnight.testing.mirror_proof --seed $(SEED)
 
 .PHONY: docs
 docs: $(READY) ## Follow every link of the documents, run their examples

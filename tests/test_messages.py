@@ -83,6 +83,10 @@ class Literals(ast.NodeVisitor):
         self.words.add(node.name.lower())
         self.generic_visit(node)
 
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self.words.add(ast.unparse(node.target))  # a field's name
+        self.generic_visit(node)
+
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self.words.add(node.name)
         self.generic_visit(node)

@@ -26,10 +26,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from overnight.ledger.job import checkpoint_dir as checkpoint_dir
-    from overnight.ledger.job import figure as figure
     from overnight.ledger.job import init as init
     from overnight.ledger.job import log as log
     from overnight.ledger.job import progress as progress
+    from overnight.ledger.media import artifact as artifact
+    from overnight.ledger.media import figure as figure
+    from overnight.ledger.media import image as image
+    from overnight.ledger.media import table as table
+    from overnight.ledger.media import video as video
+    from overnight.start.train import train as train
     from overnight.watching.block import watch as watch
     from overnight.watching.tell import notify as notify
 
@@ -41,16 +46,24 @@ _HOMES = {
     "log": "overnight.ledger.job",
     "progress": "overnight.ledger.job",
     "checkpoint_dir": "overnight.ledger.job",
-    "figure": "overnight.ledger.job",
+    "artifact": "overnight.ledger.media",
+    "figure": "overnight.ledger.media",
+    "image": "overnight.ledger.media",
+    "table": "overnight.ledger.media",
+    "video": "overnight.ledger.media",
+    "train": "overnight.start.train",
     "watch": "overnight.watching.block",
     "notify": "overnight.watching.tell",
 }
 __all__ = [
-    "__version__", "checkpoint_dir", "figure", "init", "log", "notify", "progress", "watch",
+    "__version__", "artifact", "checkpoint_dir", "figure", "image", "init", "log", "notify",
+    "progress", "table", "train", "video", "watch",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name == "tracking":
+        return import_module("overnight.tracking")
     if name not in _HOMES:
         raise AttributeError(f"module 'overnight' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

@@ -33,6 +33,13 @@ POINTS = {
     "token.saved": "new tokens are on the disk; nothing was sent with them yet",
     "message.merged": "a digest was sent and is noted; its members lie in the outbox",
     "index.torn": "the first half of a line is in the user's index",
+    "checkpoint.torn": "one more of a checkpoint's files is written; there is no mark yet",
+    "checkpoint.unmarked": "all of a checkpoint's files are on the disk; there is no mark yet",
+    "checkpoint.whole": "a checkpoint has its mark; older ones are still there",
+    "media.written": "a picture is whole in the run's folder, under another name",
+    "media.kept": "a picture is whole in the run's folder; no record tells of it",
+    "mirror.begun": "a batch for a tracker is noted as under way; nothing of it was sent",
+    "mirror.sent": "a tracker has a batch; nobody noted that yet",
 }
 #: Name → how many more times it is reached before the process dies.
 _armed: dict[str, int] = {}

@@ -21,6 +21,37 @@ from collections.abc import Sequence
 from overnight.messages import say
 
 
+class Place(str):
+    """A place in a file that a person wrote, as an error's ``where``.
+
+    Its text is for a single error; its parts are for a list of all that is wrong with the file.
+
+    Args:
+        file: As the person knows it.
+        line: From 1; 0 where it stands on no line.
+        name: The key, ``train.epochs``.
+        option: What set it instead of the file: ``--set``.
+    """
+
+    file: str
+    line: int
+    name: str
+    option: str
+
+    def __new__(cls, file: str, line: int = 0, name: str = "", option: str = "") -> Place:
+        """Writes it out."""
+        if option:
+            text = f"{option} {name}"
+        elif line:
+            key = "yaml.at_line" if name else "yaml.at_file"
+            text = say(key, file=file, line=line, key=name)
+        else:
+            text = f"{file}: {name}" if name else file
+        made = super().__new__(cls, text)
+        made.file, made.line, made.name, made.option = file, line, name, option
+        return made
+
+
 class OvernightError(Exception):
     """An error with three lines for a person: what, where, how to fix.
 
@@ -35,6 +66,7 @@ class OvernightError(Exception):
     def __init__(self, key: str, /, *, where: object = "", **fields: object) -> None:
         self.key = key
         self.where = str(where)
+        self.place = where if isinstance(where, Place) else None
         self.what = say(key, **fields)
         self.fix = say(key + ".fix", **fields)
         super().__init__(self.what)

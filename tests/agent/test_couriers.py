@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from overnight.agent import couriers as module
+from overnight.agent.children import NO_PROGRESS_S
 from overnight.agent.couriers import Couriers, forget_channels, tidy
 from overnight.agent.lane import Lane, claim_of, read
 from overnight.ledger import claims, files
@@ -158,13 +159,13 @@ def test_one_without_progress_is_ended_and_the_message_comes_again(
     until(couriers, lambda: len(sink.texts) == 1)
     (frozen,) = living(paths)
     couriers.look(time.monotonic())  # sees that it has begun
-    couriers.look(time.monotonic() + module._NO_PROGRESS_S + 5)
+    couriers.look(time.monotonic() + NO_PROGRESS_S + 5)
     until(couriers, lambda: living(paths, "phone") != [frozen])
     lane = read(paths, "phone")
     assert lane is not None
     assert lane.sending
     sink.gate.set()
-    until(couriers, lambda: not waiting(paths), ahead_s=module._NO_PROGRESS_S + 30)
+    until(couriers, lambda: not waiting(paths), ahead_s=NO_PROGRESS_S + 30)
     assert len(sink.texts) == 2
 
 
@@ -181,10 +182,10 @@ def test_couriers_of_a_dead_agent_are_left_to_finish(
     assert len(living(paths)) == 1
     assert len(sink.texts) == 1
     # It hangs, and the new agent ends it too.
-    second.look(time.monotonic() + module._NO_PROGRESS_S + 5)
+    second.look(time.monotonic() + NO_PROGRESS_S + 5)
     until(couriers, lambda: living(paths) == [])
     sink.gate.set()
-    until(second, lambda: not waiting(paths), ahead_s=module._NO_PROGRESS_S + 10)
+    until(second, lambda: not waiting(paths), ahead_s=NO_PROGRESS_S + 10)
     second.stop()
 
 
@@ -266,9 +267,9 @@ def test_a_broken_installation_is_not_tried_a_hundred_times(
     monkeypatch.setattr(sys, "executable", "/bin/false")
     starts = 0
     for _ in range(60):
-        before = bool(couriers._children)
+        before = bool(couriers.children.pids)
         couriers.look(time.monotonic())
-        starts += not before and bool(couriers._children)
+        starts += not before and bool(couriers.children.pids)
         time.sleep(0.02)
     assert starts <= 2
 
@@ -298,9 +299,9 @@ def test_one_that_dies_each_time_is_started_less_and_less_often(
     monkeypatch.setattr(sys, "executable", str(python))
     ahead_s = 0.0
     for times in range(1, 5):
-        until(couriers, lambda: bool(couriers._children), ahead_s=ahead_s)
-        until(couriers, lambda: not couriers._children, ahead_s=ahead_s)
-        assert couriers._holds["phone"].times == times
+        until(couriers, lambda: bool(couriers.children.pids), ahead_s=ahead_s)
+        until(couriers, lambda: not couriers.children.pids, ahead_s=ahead_s)
+        assert couriers.children.holds["phone"].times == times
         ahead_s += 2.0**times
 
 

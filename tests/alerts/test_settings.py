@@ -161,15 +161,15 @@ def test_every_mistake_of_every_place_is_told_at_once(places: Path) -> None:
         ("rule.special_expected", "alerts 'loss is'"),
         ("rule.key_near", "notify.yaml, line 1: chanels"),
         ("rule.heartbeat_form", "notify.yaml, line 2: heartbeat"),
-        ("rule.url", "overnight.yaml, line 2: channels"),
-        ("rule.number_expected", "overnight.yaml, line 4: alerts"),
-        ("rule.alerts_shape", "overnight.yaml, line 5: alerts"),
-        ("rule.event_near", "overnight.yaml, line 6: events"),
-        ("rule.switch", "overnight.yaml, line 6: events.crashed"),
-        ("rule.milestone_range", "overnight.yaml, line 7: milestones"),
-        ("rule.format_form", "overnight.yaml, line 8: format"),
-        ("rule.key_twice", "overnight.yaml, line 9: notify.format"),
-        ("rule.language_form", "overnight.yaml, line 10: language"),
+        ("rule.url", "overnight.yaml, line 2: notify.channels"),
+        ("rule.number_expected", "overnight.yaml, line 4: notify.alerts"),
+        ("rule.alerts_shape", "overnight.yaml, line 5: notify.alerts"),
+        ("rule.event_near", "overnight.yaml, line 6: notify.events"),
+        ("rule.switch", "overnight.yaml, line 6: notify.events.crashed"),
+        ("rule.milestone_range", "overnight.yaml, line 7: notify.milestones"),
+        ("rule.format_form", "overnight.yaml, line 8: notify.format"),
+        ("yaml.key_twice", "overnight.yaml, line 9: notify.format"),
+        ("rule.language_form", "overnight.yaml, line 10: notify.language"),
         ("rule.key_unknown", "overnight.yaml, line 11: notify.colour"),
     ]
 
@@ -194,12 +194,12 @@ def test_an_address_is_refused_and_not_repeated(places: Path, secret: str) -> No
 
 
 DAMAGED = {
-    "notify:\n\tchannels: [a]\n": "rule.file_tab",
-    "notify: [a\n": "rule.file_not_yaml",
-    "notify: {a: 'b}\n": "rule.file_not_yaml",
-    "notify:\n  channels: a\n---\nnotify: b\n": "rule.file_not_yaml",
-    "notify: &a [*a]\n": "rule.file_anchor",
-    "x: &a [1, 2]\nnotify: {channels: *a}\n": "rule.file_anchor",
+    "notify:\n\tchannels: [a]\n": "yaml.tab",
+    "notify: [a\n": "yaml.broken",
+    "notify: {a: 'b}\n": "yaml.broken",
+    "notify:\n  channels: a\n---\nnotify: b\n": "yaml.documents",
+    "notify: &a [*a]\n": "yaml.anchor",
+    "x: &a [1, 2]\nnotify: {channels: *a}\n": "yaml.anchor",
     "notify: phone\n": "rule.file_shape",
     "notify: [phone]\n": "rule.file_shape",
     "notify:\n  channels: {a: {b: c}}\n": "rule.format_form",
@@ -218,12 +218,12 @@ DAMAGED = {
     "notify:\n  events: [on]\n": "rule.events_shape",
     "notify:\n  alerts: [" + "loss is nan, " * 60 + "]\n": "rule.alerts_many",
     "notify:\n  ? [a]\n  : b\n": "rule.key_unknown",
-    "notify:\nnotify:\n": "rule.key_twice",
+    "notify:\nnotify:\n": "yaml.key_twice",
     "notify:\n  rules: [loss is nan]\n": "rule.key_near",
     "notfy:\n  channels: [a]\n": "rule.key_near",
-    "notify:\n  channels: \x07\n": "rule.file_not_yaml",
-    "[" * 5000: "rule.file_deep",
-    "# " + "x" * 70_000: "rule.file_large",
+    "notify:\n  channels: \x07\n": "yaml.broken",
+    "[" * 5000: "yaml.deep",
+    "# " + "x" * 70_000: "yaml.large",
 }
 
 
@@ -250,12 +250,12 @@ def test_a_file_may_say_nothing(places: Path, text: str) -> None:
 
 def test_a_file_that_is_no_text(places: Path) -> None:
     (places / "root" / "overnight.yaml").write_bytes(b"notify:\n  alerts: [\xff\xfe]\n")
-    assert mistakes(places) == [("rule.file_not_text", "overnight.yaml")]
+    assert mistakes(places) == [("yaml.not_text", "overnight.yaml")]
 
 
 def test_a_folder_of_that_name(places: Path) -> None:
     (places / "root" / "overnight.yaml").mkdir()
-    assert mistakes(places) == [("rule.file_unreadable", "overnight.yaml")]
+    assert mistakes(places) == [("yaml.unreadable", "overnight.yaml")]
 
 
 def test_options_are_read_like_the_files(places: Path) -> None:

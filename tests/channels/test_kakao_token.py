@@ -10,7 +10,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,8 +33,6 @@ from overnight.testing.foreign_kakao import LOGIN_HOST, REST_KEY
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
 URL = f"kakao://{REST_KEY}"
-#: To wait for other threads, with a clock that stands.
-REAL_SLEEP = time.sleep
 #: Sends a text from a process of its own, whose clock shows another time and goes on from there.
 SENDER = f"""
 import sys, time
@@ -321,10 +318,7 @@ def test_many_processes_at_once_refresh_once(
     assert len(kakao.sent) == 5
 
 
-def test_many_threads_at_once_refresh_once(
-    kakao: foreign_kakao.Kakao, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(time, "sleep", REAL_SLEEP)
+def test_many_threads_at_once_refresh_once(kakao: foreign_kakao.Kakao, clock: FakeClock) -> None:
     clock.advance(40 * DAY_S)
     errors: list[Exception] = []
 

@@ -9,6 +9,7 @@ it is never made again once version 2 exists, only read.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import sys
@@ -299,6 +300,58 @@ def told(run_dir: Path) -> None:
     files.replace(RunPaths(str(run_dir)).notify_json, files.to_json(said))
 
 
+def shown(run_dir: Path) -> None:
+    """Adds a record of each further kind of media. Last of all: no clock reading moves for it."""
+    run = RunPaths(str(run_dir))
+
+    def stored(name: str, data: bytes) -> dict[str, Any]:
+        path = Path(run.at("media", name))
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        return {"path": f"media/{name}", "sha256": sha256, "bytes": len(data)}
+
+    picture = b"\x89PNG\r\n\x1a\nno real picture"
+    mask = b"\x89PNG\r\n\x1a\nno real mask"
+    small = stored(f"parts/{hashlib.sha256(mask).hexdigest()}.png", mask)
+    rows = [
+        {"image": {"_picture": small}, "truth": "칠", "score": "NaN"},
+        {"image": None, "truth": 7},
+    ]
+    table = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    weights = {"path": "/data/large.safetensors", "sha256": "1" * 64, "bytes": 2**27}
+    pen = Pen(run.dir, "media", attempt=1)
+    pen.append({
+        "_kind": "image", "key": "valid/worst", "fold": 0, "step": 7, "epoch": 1,
+        **stored("valid_worst_000001.png", picture), "masks": {"prediction": small},
+        "boxes": {"truth": [{"box": [0, 0, 1, 2]}],
+                  "prediction": [{"box": [0, 0.5, 1, 2], "label": 1, "score": 0.93}]},
+        "unit": "pixel", "labels": {"0": "road", "1": "car"}, "caption": "the worst",
+    })  # fmt: skip
+    pen.append({
+        "_kind": "table", "key": "predictions", **stored("predictions_000002.jsonl", table),
+        "columns": ["image", "truth", "score"], "num_rows": 2,
+    })  # fmt: skip
+    # {"truth":"a","prediction":"a","count":3}; what compresses it may change, this does not.
+    matrix = bytes.fromhex(
+        "1f8b08000000000000ffab562a292a2dc950b2524a54d2512a284a4dc94c"
+        "2ec9cccf830a24e797e695285919d77201003fbe141d29000000"
+    )
+    pen.append({
+        "_kind": "table", "key": "confusion", **stored("confusion_000003.jsonl.gz", matrix),
+        "columns": ["truth", "prediction", "count"], "num_rows": 1, "plot": "confusion_matrix",
+    })  # fmt: skip
+    film = stored("samples_000004.mp4", b"not a real film")
+    pen.append({"_kind": "video", "key": "samples", "epoch": 1, **film})
+    pen.append({
+        "_kind": "artifact", "key": "digits-model", "kind": "model", "aliases": ["best", "latest"],
+        "sha256": "2" * 64, "bytes": 2**27 + small["bytes"],
+        "files": [{"name": "mask.png", **small}, {"name": "w/large.safetensors", **weights}],
+        "metadata": {"accuracy": 0.95},
+    })  # fmt: skip
+    pen.close()
+
+
 def make(folder: Path) -> None:
     """Writes ``folder/runs/<run_id>`` and ``folder/index/golden-host.jsonl``."""
     state = folder / "state"
@@ -307,6 +360,7 @@ def make(folder: Path) -> None:
         for each in (resumed, stopped, failed, lost, elsewhere, alone):
             each(folder / "runs", clock)
         told(folder / "runs" / RESUMED)
+        shown(folder / "runs" / RESUMED)
     # Where this machine keeps its index is not the format's business.
     (written,) = state.rglob("*.jsonl")
     (folder / "index").mkdir()

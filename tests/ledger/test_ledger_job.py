@@ -277,7 +277,7 @@ def test_a_picture_is_kept_and_noted(job: Run, run: RunPaths, tmp_path: Path) ->
         "overnight.figure(Figure(), 'curve ' * 100)\n"
         "overnight.figure('no such file.png'); overnight.figure(object())"
     )
-    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert len(done.stderr.splitlines()) == 2, done.stderr
     book = read(run.dir, "media").records
     assert [record["key"] for record in book] == ["../val/confusion", "curve " * 100]
     for record in book:

@@ -66,7 +66,6 @@ def test_nothing_to_run(workplace) -> None:
         (["deep/nowhere.ipynb"], "no_such_file"),
         (["."], "is_folder"),
         (["notes.txt", "--lr", "3"], "unknown_target"),
-        (["config.yaml"], "config_later"),
         (["train.py", "--set", "EPOCHS=3"], "set_on_script"),
         (["train.py", "--map", "nonsense"], "pair_form"),
         (["train.py", "--stall-after", "soon"], "span_form"),
@@ -100,7 +99,6 @@ def test_nothing_to_run(workplace) -> None:
 )  # fmt: skip
 def test_each_mistake(workplace, script, words: list[str], key: str) -> None:
     workplace.script("just text", "notes.txt")
-    workplace.script("train: 1", "config.yaml")
     for name, text in (("broken", "\x7fELF nothing"), ("no-interpreter", "#!/no/such/shell\n")):
         workplace.script(text, name).chmod(0o755)
     said = _refused(workplace, *words, keys=(key,))

@@ -261,7 +261,8 @@ def test_every_sentence(sentence: str, language: str, monkeypatch: pytest.Monkey
         for _, name, _, _ in string.Formatter().parse(table[key])
         if name
     }
-    assert named <= {"code", "name", "module", "package", "assertion", "error", "ran_s"}
+    fields = {"code", "name", "module", "package", "assertion", "error", "ran_s", "said"}
+    assert named <= fields
     cause = Cause.of(sentence, "", **dict.fromkeys(named, "VALUE"))
     assert cause.text
     assert "{" not in cause.text + cause.fix

@@ -55,6 +55,7 @@ ELSEWHERE = {
     "overnight.alerts.settings_file",
     "overnight.channels",
     "overnight.plugins",
+    "overnight.yaml_tree",
 }
 
 
@@ -85,9 +86,24 @@ JOB_SIDE = with_what_they_import(
         *(path for room in _JOB_ROOMS for path in PACKAGE.glob(room + "/*.py")),
     ]
 )
-#: They import the framework they are for: that is their whole work.
-INTEGRATIONS = PACKAGE / "integrations"
-NO_FRAMEWORKS = [path for path in SOURCES if path.parent != INTEGRATIONS]
+#: They import the framework or the tracker they are for: that is their whole work. The trainer and
+#: a tracker's copier are processes of their own; `testing/` tries them.
+_FRAMEWORK_ROOMS = {"integrations", "tasks", "trainer", "trackers", "tracking", "testing"}
+NO_FRAMEWORKS = [
+    path for path in SOURCES if path.relative_to(PACKAGE).parts[0] not in _FRAMEWORK_ROOMS
+]
+#: Of those rooms what a verb or the agent may import at any time.
+LIGHT = sorted(
+    {
+        *(PACKAGE / "tasks" / f"{name}.py" for name in ("__init__", "base", "config", "folds")),
+        *PACKAGE.glob("tasks/*/__init__.py"),
+        *PACKAGE.glob("tasks/*/config.py"),
+        *PACKAGE.glob("tasks/*/data.py"),
+        PACKAGE / "trackers" / "__init__.py",
+        PACKAGE / "trackers" / "base.py",
+        *PACKAGE.glob("tracking/*.py"),
+    }
+)
 # What a live run imports: an upgrade of a library under it must change nothing. And the converter,
 # because a crash in a notebook is traced back to its cell by the supervisor.
 STANDARD_LIBRARY_ONLY = with_what_they_import(
@@ -240,7 +256,19 @@ def test_no_room_below_the_cli_loads_a_screen_library_or_a_framework(tmp_path: P
         and path.name != "__main__.py"
     ]
     code = f"import importlib\nfor name in {names!r}: importlib.import_module(name)"
-    assert not modules_after(code, tmp_path) & (HEAVY | SCREEN)
+    # A config's schema is pydantic's; which verbs pay for it is held below.
+    assert not modules_after(code, tmp_path) & (HEAVY | SCREEN - {"pydantic"})
+
+
+def test_what_a_verb_may_import_of_tasks_and_trackers_loads_no_framework(tmp_path: Path) -> None:
+    names = [
+        ".".join(("overnight", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
+            ".__init__"
+        )
+        for path in LIGHT
+    ]
+    code = f"import importlib\nfor name in {names!r}: importlib.import_module(name)"
+    assert not modules_after(code, tmp_path) & (HEAVY | SCREEN - {"pydantic"})
 
 
 @pytest.mark.parametrize(
@@ -255,5 +283,5 @@ def test_a_verb_leaves_frameworks_and_trackers_alone(argv: list[str], tmp_path: 
         # 1 is doctor's answer on a machine that has a fault.
         f"assert main({argv!r}) in (0, 1)"
     )
-    unwanted = HEAVY | ({"rich"} if argv[0] == "run" else set())
+    unwanted = HEAVY | {"pydantic"} | ({"rich"} if argv[0] == "run" else set())
     assert not modules_after(code, tmp_path) & unwanted

@@ -21,7 +21,11 @@ PINS = {match[1]: Version(match[2]) for match in PIN.finditer(LOCK)}
 
 def requirements() -> list[str]:
     project = PYPROJECT["project"]
-    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    # The page of MLflow is tried where somebody has installed it: it would be 250 MB more.
+    locked = {
+        name: lines for name, lines in project["optional-dependencies"].items() if name != "ui"
+    }
+    extras = [line for lines in locked.values() for line in lines]
     build = PYPROJECT["build-system"]["requires"]
     return [*project["dependencies"], *extras, *PYPROJECT["dependency-groups"]["dev"], *build]
 

@@ -1,4 +1,4 @@
-"""``python -I …/overnight/agent [--stay | courier CHANNEL | ping]``.
+"""``python -I …/overnight/agent [--stay | courier CHANNEL | mirror LANE | ping]``.
 
 The agent, or one of its children: each imports what it needs and no more.
 """
@@ -21,6 +21,13 @@ def main(words: list[str]) -> int:
 
         set_name("ov-courier")
         return courier(words[1])
+    if words[:1] == ["mirror"]:
+        add_user_site()
+        from overnight.agent.mirror import main as mirror
+        from overnight.supervisor.process import set_name
+
+        set_name("ov-mirror")
+        return mirror(words[1])
     from overnight.agent.loop import main as agent
 
     return agent(words)

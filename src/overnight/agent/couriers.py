@@ -1,72 +1,36 @@
 """In the agent: which channels have something to send, and the children that send it.
 
 At most two at once (with Apprise loaded each takes 50 MB), the urgent first, then who waited
-longest. A child that makes no progress is ended: some servers answer a byte a minute for ever.
-Everything that must survive lies in the lanes and the outbox; what is kept here may be lost.
+longest. Everything that must survive lies in the lanes and the outbox; what is kept here may be
+lost.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from overnight.agent import lane as lanes
-from overnight.agent.lane import BUSY, Lane, changed_ns, claim_of
+from overnight.agent.children import LOOK_AGAIN_S, Children
+from overnight.agent.lane import Lane, changed_ns, claim_of
 from overnight.agent.pile import Pile
-from overnight.ledger import claims, files
-from overnight.ledger.identity import ALIVE, Identity
+from overnight.ledger import files
 from overnight.outbox.folder import AgentPaths
 from overnight.outbox.message import Message
 
 assert sys.platform != "win32"
 
-_AGENT = os.path.dirname(os.path.abspath(__file__))
 _MOST_AT_ONCE = 2
-#: Apprise waits 4 s for a connection and 4 s for an answer, mail 15 s; pictures take their time.
-_NO_PROGRESS_S = 90.0
-#: While a child lives one looks this often; SIGCHLD tells of its end.
-_WITH_CHILD_S = 2.0
 _NOTHING_S = 3600.0
-#: After a child that achieved nothing: 1 s, 2 s … 5 min.
-_FIRST_HOLD_S, _LONGEST_HOLD_S = 1.0, 300.0
-#: A stopped agent's children finish the message in hand.
-_STOPS_WITHIN_S = 3.0
 _TIDY_EVERY_S = 6 * 3600.0
 _DAY_S = 86_400.0
 #: A month's quota can be counted from what is noted as sent.
 _SENT_KEPT_S = 31 * _DAY_S
 _LEFTOVER_S = 3600.0
-
-
-@dataclass(slots=True)
-class _Child:
-    """A courier that this agent started.
-
-    Attributes:
-        pid: Its process.
-        seen_ns: The lane file's time when it was last seen to change.
-        moved_at: When that was, or when it began, by the monotonic clock.
-        killed: It was ended because it made no progress.
-    """
-
-    pid: int
-    seen_ns: int
-    moved_at: float
-    worked: bool = False
-    killed: bool = False
-
-
-@dataclass(slots=True)
-class _Hold:
-    """Keeps a channel from being tried again at once."""
-
-    until: float = 0.0
-    times: int = 0
 
 
 @dataclass(slots=True)
@@ -89,18 +53,15 @@ class Couriers:
     def __init__(self, paths: AgentPaths) -> None:
         self.paths = paths
         self._pile = Pile(paths, lambda _: False)
-        self._children: dict[str, _Child] = {}
-        self._holds: dict[str, _Hold] = {}
+        self.children = Children(paths, "courier", progress=paths.lane, claim=claim_of)
         self._known: dict[str, _Known] = {}
-        #: Couriers of an agent that is gone: channel → the lane's time, and since when.
-        self._orphans: dict[str, tuple[int, float]] = {}
         self._started_at: dict[str, float] = {}
         self._tidied_at = -_TIDY_EVERY_S
 
     @property
     def busy(self) -> bool:
         """Whether a child lives, or a message waits."""
-        return bool(self._children) or self.has_waiting()
+        return bool(self.children.pids) or self.has_waiting()
 
     def has_waiting(self) -> bool:
         """Whether a message waits, be it for its hour."""
@@ -116,8 +77,7 @@ class Couriers:
             After how many seconds to call again; SIGCHLD and new messages are reasons to call
             earlier.
         """
-        self._reap(now_s)
-        self._end_frozen(now_s)
+        self.children.look(now_s)
         if now_s - self._tidied_at >= _TIDY_EVERY_S:
             self._tidied_at = now_s
             tidy(self.paths)
@@ -127,7 +87,7 @@ class Couriers:
             del self._known[gone]
         ready = []
         for channel, messages in waiting.items():
-            if channel in self._children:
+            if channel in self.children.pids:
                 continue
             in_s, urgent = self._due(channel, messages, now_s)
             if in_s > 0:
@@ -135,19 +95,15 @@ class Couriers:
             else:
                 ready.append((not urgent, self._started_at.get(channel, 0.0), channel))
         for _, _, channel in sorted(ready):
-            if len(self._children) >= _MOST_AT_ONCE:
+            if len(self.children.pids) >= _MOST_AT_ONCE:
                 break
-            self._start(channel, now_s)
-        return min(wait_s, _WITH_CHILD_S) if self._children or ready else wait_s
+            self._started_at[channel] = now_s
+            self.children.start(channel, now_s)
+        return min(wait_s, LOOK_AGAIN_S) if self.children.pids or ready else wait_s
 
     def stop(self) -> None:
         """Asks the children to finish what they have in hand; one that takes longer goes alone."""
-        for child in self._children.values():
-            _send(child.pid, signal.SIGTERM)
-        until = time.monotonic() + _STOPS_WITHIN_S
-        while self._children and time.monotonic() < until:
-            self._reap(time.monotonic())
-            time.sleep(0.02)
+        self.children.stop()
 
     # -- what is due ---------------------------------------------------------------------------
 
@@ -159,11 +115,9 @@ class Couriers:
 
     def _due(self, channel: str, messages: Sequence[Message], now_s: float) -> tuple[float, bool]:
         """In how many seconds a channel's next message may go, and whether an urgent one may."""
-        hold = self._holds.get(channel)
-        if hold is not None and now_s < hold.until:
-            return hold.until - now_s, False
-        if self._has_orphan(channel, now_s):
-            return _WITH_CHILD_S, False
+        wait_s = self.children.wait_s(channel, now_s)
+        if wait_s > 0:
+            return wait_s, False
         lane = self._lane(channel)
         if lane is None:
             return 0.0, any(message.urgent for message in messages)
@@ -194,73 +148,6 @@ class Couriers:
             return False
         known.defined_ns = since_ns
         return True
-
-    def _has_orphan(self, channel: str, now_s: float) -> bool:
-        """Whether a courier that is not this agent's is at work; ends it if it is frozen."""
-        _, identity = claims.holder(self.paths.claims, claim_of(channel))
-        if identity is None or identity.look() != ALIVE:
-            self._orphans.pop(channel, None)
-            return False
-        found_ns = changed_ns(self.paths.lane(channel))
-        seen_ns, since = self._orphans.get(channel, (-2, now_s))
-        if found_ns != seen_ns:
-            self._orphans[channel] = (found_ns, now_s)
-        elif now_s - since > _NO_PROGRESS_S:
-            _kill(identity)
-        return True
-
-    # -- children ------------------------------------------------------------------------------
-
-    def _start(self, channel: str, now_s: float) -> None:
-        argv = [sys.executable, "-I", _AGENT, "courier", channel]
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        actions = [
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, self.paths.log, flags, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ]
-        try:
-            pid = os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions)
-        except OSError:  # no process, or no memory, is left to be had
-            self._hold(channel, now_s)
-            return
-        self._started_at[channel] = now_s
-        self._children[channel] = _Child(pid, changed_ns(self.paths.lane(channel)), now_s)
-
-    def _reap(self, now_s: float) -> None:
-        for channel, child in list(self._children.items()):
-            self._watch(channel, child, now_s)
-            try:
-                pid, status = os.waitpid(child.pid, os.WNOHANG)
-            except ChildProcessError:
-                pid, status = child.pid, 0
-            if not pid:
-                continue
-            del self._children[channel]
-            code = os.waitstatus_to_exitcode(status)
-            if code == 0 and child.worked:
-                self._holds.pop(channel, None)
-                continue
-            if child.worked and not child.killed:
-                self._holds.pop(channel, None)
-            # It died, or had nothing to do though we thought so: not again and again at once.
-            self._hold(channel, now_s, longest=_FIRST_HOLD_S if code == BUSY else _LONGEST_HOLD_S)
-
-    def _watch(self, channel: str, child: _Child, now_s: float) -> None:
-        found_ns = changed_ns(self.paths.lane(channel))
-        if found_ns != child.seen_ns:
-            child.seen_ns, child.moved_at, child.worked = found_ns, now_s, True
-
-    def _end_frozen(self, now_s: float) -> None:
-        for child in self._children.values():
-            if now_s - child.moved_at > _NO_PROGRESS_S:
-                child.killed = True
-                _send(child.pid, signal.SIGKILL)
-
-    def _hold(self, channel: str, now_s: float, *, longest: float = _LONGEST_HOLD_S) -> None:
-        hold = self._holds.setdefault(channel, _Hold())
-        hold.times += 1
-        hold.until = now_s + min(longest, _FIRST_HOLD_S * 2.0 ** min(hold.times - 1, 16))
 
 
 def tidy(paths: AgentPaths) -> None:
@@ -334,13 +221,3 @@ def _is_damaged(path: str) -> bool:
 def _discard(path: str) -> None:
     with contextlib.suppress(OSError):
         files.discard(path)
-
-
-def _kill(identity: Identity) -> None:
-    if identity.look() == ALIVE:
-        _send(identity.pid, signal.SIGKILL)
-
-
-def _send(pid: int, number: int) -> None:
-    with contextlib.suppress(OSError):
-        os.kill(pid, number)

@@ -3,7 +3,7 @@
 All its state is in files, so it may be killed at any moment: the next one reads the runs anew,
 finds the same alerts under the same keys, and puts none twice. It leaves when nothing is to be
 done, and any supervisor's tick starts another. Standard library only: it stays all night, while
-what sends (couriers, children of its own) comes and goes.
+what talks to others (couriers, mirrors: children of its own) comes and goes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from overnight.agent import logins
 from overnight.agent.couriers import Couriers, forget_channels
 from overnight.agent.followed import Followed
 from overnight.agent.lane import BUSY
+from overnight.agent.mirrors import Mirrors
 from overnight.agent.ping import Ping
 from overnight.ledger import claims
 from overnight.ledger.identity import ALIVE
@@ -66,6 +67,7 @@ class Agent:
         #: Runs that cannot be followed by this agent: a bug of ours, written to the log once.
         self.given_up: set[str] = set()
         self.couriers = Couriers(paths)
+        self.mirrors = Mirrors(paths)
         self.ping = Ping()
         self.leaving = False
         self._idle_since: float | None = None
@@ -83,6 +85,7 @@ class Agent:
             self.give_sign_of_life()
             self.look_at_runs()
             wait_s = self.couriers.look(time.monotonic())
+            wait_s = min(wait_s, self.mirrors.look(time.monotonic()))
             self.ping.look(time.monotonic(), wanted=bool(self.runs) or self.stays)
             self.forget_channels()
             if self.is_free() and self.leave():
@@ -92,6 +95,7 @@ class Agent:
                 tick_s = _SHORT_TICK_S
             self.wake.sleep(max(_SHORT_TICK_S, min(wait_s, tick_s)))
         self.couriers.stop()
+        self.mirrors.stop()
         self.ping.stop()
         self.give_back()
 
@@ -162,7 +166,7 @@ class Agent:
     def is_free(self) -> bool:
         """Whether nothing was to be done for a minute."""
         now = time.monotonic()
-        if self.stays or self.runs or self.couriers.busy:
+        if self.stays or self.runs or self.couriers.busy or self.mirrors.busy:
             self._idle_since = None
             return False
         self._idle_since = self._idle_since or now
@@ -191,7 +195,7 @@ class Agent:
         """Whether anything waits on the disk."""
         asked = {run.dir for run in follow.all_asked()} - self.given_up
         kept = keep.kept_lately(_CHANNELS_KEPT_S)
-        return bool(asked or kept) or self.couriers.has_waiting()
+        return bool(asked or kept) or self.couriers.has_waiting() or self.mirrors.has_waiting()
 
 
 def main(words: list[str]) -> int:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import struct
-import zlib
 from collections.abc import Sequence
 
 from overnight.alerts.letters import Point, strokes, width
+from overnight.ledger import png
 
 Colour = tuple[int, int, int]
 
@@ -112,29 +111,4 @@ class Canvas:
 
     def png(self) -> bytes:
         """The picture as a file."""
-        stride = self._width * 3
-        # Filter 2: each line as its difference from the one above, which is nothing mostly.
-        pixels = bytes(self._pixels)
-        lines = (pixels[at : at + stride] for at in range(0, len(pixels), stride))
-        raw, above = bytearray(), bytes(stride)
-        for each in lines:
-            raw.append(2)
-            if each == above:
-                raw += bytes(stride)
-            else:
-                raw += bytes((new - old) & 255 for new, old in zip(each, above))
-            above = each
-        header = struct.pack(">IIBBBBB", self._width, self._height, 8, 2, 0, 0, 0)
-        return b"".join(
-            (
-                b"\x89PNG\r\n\x1a\n",
-                _chunk(b"IHDR", header),
-                _chunk(b"IDAT", zlib.compress(bytes(raw), 9)),
-                _chunk(b"IEND", b""),
-            )
-        )
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    body = kind + data
-    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+        return png.encode(self._width, self._height, 3, bytes(self._pixels))

@@ -1,9 +1,9 @@
 """What a person asked to be told of a run, and where it was asked.
 
-Four places, the later ones winning: the user's ``notify.yaml`` for all runs, the project's
-``overnight.yaml`` (key ``notify``), the options of ``overnight run``, and the arguments of
-``overnight.watch``. Rules of all places count together. What came of it lies in the run's
-``notify.json``.
+Five places, the later ones winning: the user's ``notify.yaml`` for all runs, the project's
+``overnight.yaml`` (key ``notify``), a training's config (the same key), the options of ``overnight
+run``, and the arguments of ``overnight.watch``. Rules of all places count together. What came of it
+lies in the run's ``notify.json``.
 
 One file: what can be asked for, how each value is read and how the places are laid together change
 with each other.
@@ -222,6 +222,7 @@ def settings_of(
     options: Given,
     problems: Sequence[UserError] = (),
     *,
+    config: Given | None = None,
     default_channels: Sequence[str] = (),
 ) -> Settings:
     """What is to be told of a run of ``root``: the user's file, the project's, and the options.
@@ -230,6 +231,7 @@ def settings_of(
         root: The run's root; None where the project's file does not count.
         options: What was asked for just now; see ``from_options``.
         problems: What is known to be wrong already, told together with all the rest.
+        config: What a training's config says.
         default_channels: Told where no place names any.
 
     Raises:
@@ -238,7 +240,9 @@ def settings_of(
     from overnight.alerts.settings_file import project_file, user_file  # reads YAML
 
     found = list(problems)
-    places = [user_file(found), project_file(root, found) if root is not None else Given(), options]
+    user = user_file(found)
+    project = project_file(root, found) if root is not None else Given()
+    places = [user, project, *([config] if config is not None else []), options]
     settings = merge(places, found, default_channels=default_channels)
     if found:
         raise UserErrors(found)

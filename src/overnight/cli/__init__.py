@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 #: Each verb is the module of its name, in the order the help page shows.
 VERBS = (
-    "run", "check", "ls", "status", "logs", "top", "stop", "resume", "wait", "rm", "notify",
-    "agent", "convert", "doctor",
+    "run", "new", "train", "check", "ls", "status", "logs", "top", "stop", "resume", "wait", "rm",
+    "sync", "ui", "notify", "agent", "convert", "doctor",
 )  # fmt: skip
 #: On Windows these work; the others need processes as Linux and macOS have them.
 _EVERYWHERE = ("convert", "doctor")
@@ -127,9 +127,33 @@ def _complain(errors: Sequence[OvernightError], debug: bool) -> int:
     """Prints what, where, how to fix; with ``--debug`` the traceback follows."""
     if debug:
         raise errors[0]
+    listed = [error for error in errors if error.place is not None and error.place.name]
+    for file in dict.fromkeys(error.place.file for error in listed if error.place is not None):
+        _list_mistakes(file, [e for e in listed if e.place is not None and e.place.file == file])
     for error in errors:
-        _say_error(error.what, error.where, error.fix)
+        if error not in listed:
+            _say_error(error.what, error.where, error.fix)
     return max(error.exit_code for error in errors)
+
+
+def _list_mistakes(file: str, errors: Sequence[OvernightError]) -> None:
+    """Prints what is wrong with one file, a line each: where, at which key, what, how to fix."""
+    from overnight.cli.output import cells, pad
+    from overnight.redact import redact
+
+    head = say(
+        "yaml.mistake" if len(errors) == 1 else "yaml.mistakes", count=len(errors), file=file
+    )
+    rows: list[tuple[str, str, str]] = []
+    for error in errors:
+        assert error.place is not None
+        line = say("yaml.line", line=error.place.line) if error.place.line else ""
+        said = "; ".join(filter(None, (error.what, error.fix)))
+        rows.append((error.place.option or line, error.place.name, said))
+    lines, names = (max(cells(row[column]) for row in rows) for column in (0, 1))
+    text = [say("cli.error", what=head)]
+    text += [f"  {pad(line, lines)}  {pad(name, names)}  {said}" for line, name, said in rows]
+    print(redact("\n".join(text)), file=sys.stderr)
 
 
 def _say_error(what: str, where: str = "", fix: str = "") -> None:

@@ -51,6 +51,7 @@ OPTIONS = {
     # Those of `run` are not the job's here either; what they ask for is checked too.
     "--name": True, "--restart": True, "--stall-after": True, "--label": True, "--kind": True,
     "--notify": True, "--alert": True, "--heartbeat": True, "--format": True,
+    "--track": True,
 }  # fmt: skip
 
 
@@ -100,6 +101,7 @@ def register(app: typer.Typer) -> None:
         alert: Annotated[list[str] | None, typer.Option("--alert", hidden=True)] = None,
         heartbeat: Annotated[str | None, typer.Option(hidden=True)] = None,
         format_: Annotated[str | None, typer.Option("--format", hidden=True)] = None,
+        track: Annotated[list[str] | None, typer.Option("--track", hidden=True)] = None,
         json: Annotated[bool, typer.Option("--json", help=say("check.help.json"))] = False,
     ) -> int:
         from overnight.cli.run import pairs, variables
@@ -123,6 +125,7 @@ def register(app: typer.Typer) -> None:
             alerts=alert or (),
             heartbeat=heartbeat,
             format=format_,
+            track=track or (),
         )
         ready = prepare(asked, problems)
         how = How(limit_s, full_epoch, keep, allow_sending)
@@ -142,7 +145,7 @@ def register(app: typer.Typer) -> None:
                 "--env": env, "--python": python, "--root": root, "--name": name,
                 "--restart": restart or None, "--stall-after": stall_after, "--label": label,
                 "--kind": kind, "--notify": notify, "--alert": alert, "--heartbeat": heartbeat,
-                "--format": format_, "--set": set_, "--map": map_,
+                "--format": format_, "--track": track, "--set": set_, "--map": map_,
             }  # fmt: skip
             _show(looked, _command(target, given, asked.args))
         return int(looked.is_bad)
@@ -260,6 +263,7 @@ def _try(ready: Ready, how: How, *, quiet: bool) -> TrialResult:
     from overnight.preflight.trial import TrialAsked, run
 
     job = job_of(ready)
+    assert ready.kind != "config", "prepare refuses it"
     asked = TrialAsked(
         kind=ready.kind,
         argv=ready.argv,

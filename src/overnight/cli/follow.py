@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from overnight.cli.glance import Glance, glance
+from overnight.cli.glance import Glance, ended_event, glance
 from overnight.cli.logs import tail
 from overnight.cli.output import (
     bar,
@@ -25,19 +25,22 @@ from overnight.cli.output import (
     quoted,
     span,
 )
-from overnight.cli.portrait import counted, left, metrics_text, percent, portrait, sign
+from overnight.cli.portrait import counted, left, metrics_text, percent, portrait, sign, title
 from overnight.cli.screen import Screen
 from overnight.cli.select import is_there
 from overnight.errors import RunNotFound
 from overnight.ledger.paths import RunPaths
 from overnight.ledger.reader import read
-from overnight.ledger.state import ENDED, Elsewhere, Running, exit_status, word
+from overnight.ledger.state import ENDED, Elsewhere, Finished, Running, exit_status, word
 from overnight.messages import say
+from overnight.outbox import track
 
 _READ_EVERY_S, _LOOK_EVERY_S = 0.1, 0.5
 _BLOCK_BYTES = 256 * 1024
 #: The supervisor notes the end first and writes the log's last line right after.
 _LAST_LINE_S = 3.0
+#: What a mirror needs to start and to take the last records along, and a bit.
+_TRACKERS_S = 30.0
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _BAR_COLUMNS, _SHORT_BAR_COLUMNS, _WIDE_COLUMNS = 24, 12, 100
 #: Where nothing can be redrawn, progress gets a line of its own each time it has come so far.
@@ -64,8 +67,52 @@ def follow(run: RunPaths, *, last: int | None = None) -> int:
         return 130
     echo()
     echo("\n".join(portrait(seen, ending=True)))
+    if not isinstance(seen.view.state, Elsewhere):
+        _tell_of_trackers(run)
+    if run.kind == "train":
+        echo(_training_end(seen))
     code = exit_status(seen.view.state)
     return 125 if code is None else code
+
+
+def _tell_of_trackers(run: RunPaths) -> None:
+    """Gives the trackers a moment to have all of it, and says what they have not."""
+    if not track.wanted(run):
+        return
+    until = time.monotonic() + _TRACKERS_S
+    said = False
+    try:
+        while not all(each.closed for each in track.standing(run)) and time.monotonic() < until:
+            if not said:
+                echo(say("train.waits"))
+                said = True
+            time.sleep(_LOOK_EVERY_S)
+    except KeyboardInterrupt:
+        echo()
+    for each in track.standing(run):
+        key = "train.arrived" if each.closed else "train.still"
+        fields = {"tracker": each.tracker, "url": each.url, "left": each.left}
+        echo(say(key, run=quoted(run.run_id), **fields).rstrip())
+        if each.trouble:
+            echo("  " + say("train.trouble", tracker=each.tracker, trouble=plain(each.trouble)))
+
+
+def _training_end(seen: Glance) -> str:
+    """A training's last line on the console; its first words are the same in all languages."""
+    state = seen.view.state
+    if isinstance(state, Finished):
+        return f"[EXIT] training finished successfully (see {plain(seen.run.log)})"
+    return f"[EXIT][ERROR] training failed: {_why(seen)}"
+
+
+def _why(seen: Glance) -> str:
+    """The cause in a few words."""
+    cause = getattr(seen.view.state, "cause", None) or ended_event(seen.run).get("cause")
+    if not isinstance(cause, dict):
+        return title(seen.view.state)
+    from overnight.supervisor.cause import Cause
+
+    return Cause.from_json(cause).text
 
 
 class _Watcher:

@@ -262,7 +262,9 @@ def last_values(run: RunPaths) -> dict[str, float]:
             for line in lines:
                 record = decode(line) if line else None
                 if record is not None:
-                    values.update(row(record, file=stem, segment=0).values)
+                    for key, value in row(record, file=stem, segment=0).values.items():
+                        values.pop(key, None)  # the newest stand last
+                        values[key] = value
     return values
 
 

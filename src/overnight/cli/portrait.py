@@ -264,6 +264,8 @@ def _facts(seen: Glance, ending: bool) -> Iterator[tuple[str, str]]:
         yield "checkpoints", plain(run.ckpt)
     if isinstance(state, ENDED) and (ending or isinstance(state, Finished)):
         models, tables = written(run)
+        if has_files(own := run.at("model")):  # a training's own model folder
+            models = plain(own)
         if models:
             yield "models", models
         if tables:

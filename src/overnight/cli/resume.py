@@ -145,7 +145,4 @@ def _with_current_code(run: RunPaths, launch: Launch) -> Launch:
 
 def has_checkpoint(run: RunPaths) -> bool:
     """Whether the job left anything in the folder ``overnight.checkpoint_dir()`` gives."""
-    try:
-        return bool(os.listdir(run.ckpt))
-    except OSError:
-        return False
+    return any(files_there for _, _, files_there in os.walk(run.ckpt))

@@ -20,8 +20,8 @@ from overnight.messages import say
 _OPTIONS = {
     "--name": True, "--set": True, "--map": True, "--env": True, "--python": True,
     "--restart": True, "--stall-after": True, "--label": True, "--kind": True, "--root": True,
-    "--notify": True, "--alert": True, "--heartbeat": True, "--format": True, "--check": False,
-    "--follow": False, "-f": False, "--json": False, "--help": False, "-h": False,
+    "--notify": True, "--alert": True, "--heartbeat": True, "--format": True, "--track": True,
+    "--check": False, "--follow": False, "-f": False, "--json": False, "--help": False, "-h": False,
 }  # fmt: skip
 _KINDS = ("run", "train", "optimization", "infer", "pipeline")
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h)?")
@@ -100,6 +100,9 @@ def register(app: typer.Typer) -> None:
         format_: Annotated[str | None, typer.Option("--format", help=say("run.format"))] = None,
         check: Annotated[bool, typer.Option("--check", help=say("run.check"))] = False,
         kind: Annotated[str, typer.Option(help=say("run.kind"))] = "run",
+        track: Annotated[
+            list[str] | None, typer.Option("--track", metavar="NAME", help=say("track.option"))
+        ] = None,
         root: Annotated[str | None, typer.Option(help=say("run.root"))] = None,
         json: Annotated[bool, typer.Option("--json", help=say("cli.json"))] = False,
     ) -> int | None:
@@ -115,7 +118,7 @@ def register(app: typer.Typer) -> None:
             env=variables(env or ()),
             python=python,
             restart=restart,
-            stall_after_s=_span(stall_after, problems),
+            stall_after_s=parse_stall_after(stall_after, problems),
             labels=label or (),
             kind=_kind(kind, problems),
             root=root,
@@ -123,6 +126,7 @@ def register(app: typer.Typer) -> None:
             alerts=alert or (),
             heartbeat=heartbeat,
             format=format_,
+            track=track or (),
         )
         if json and follow:
             problems.append(UserError("run.json_and_follow", where="--json --follow"))
@@ -149,7 +153,7 @@ def register(app: typer.Typer) -> None:
                 ],
             )
             return None
-        _announce(started)
+        announce(started)
         if follow:
             from overnight.cli.follow import follow as follow_run
 
@@ -157,7 +161,7 @@ def register(app: typer.Typer) -> None:
         return None
 
 
-def _announce(started: Any) -> None:
+def announce(started: Any) -> None:
     """Says that it runs, and how to follow, stop and find it."""
     if started.overrides_diff:
         print(started.overrides_diff.rstrip("\n"), file=sys.stderr)
@@ -203,7 +207,7 @@ def variables(items: Sequence[str]) -> dict[str, str | None]:
     return found
 
 
-def _span(text: str | None, problems: list[UserError]) -> float | None:
+def parse_stall_after(text: str | None, problems: list[UserError]) -> float | None:
     """``90``, ``90s``, ``10m``, ``2h`` in seconds."""
     if text is None:
         return None

@@ -9,12 +9,10 @@ One file, since all of it shares the process's one set of pens.
 from __future__ import annotations
 
 import atexit
-import hashlib
 import os
-import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any, NoReturn
@@ -23,7 +21,7 @@ from overnight.ledger import files, own_run
 from overnight.ledger.complaint import complain
 from overnight.ledger.format import AXES, EPOCH, STEP, SUMMARY, number
 from overnight.ledger.identity import Identity
-from overnight.ledger.paths import RunPaths, name_from
+from overnight.ledger.paths import RunPaths
 from overnight.ledger.reader import Tail, stems
 from overnight.ledger.writer import Pen
 
@@ -116,27 +114,6 @@ class Job:
             return
         self._progress_at = now
         self.event("Progress", {"done": done, "total": total, "unit": unit})
-
-    def figure(self, figure: Any, key: str, step: int | None) -> str:
-        """Stores a picture under media/ and notes it."""
-        os.makedirs(self.run.media, mode=0o700, exist_ok=True)
-        source = os.fspath(figure) if isinstance(figure, (str, os.PathLike)) else None
-        suffix = os.path.splitext(str(source))[1].lower() if source else ".png"
-        pen = self.pen("media")
-        name = f"{name_from(key + '.')}{self.suffix}_{pen.next_seq:06d}{suffix or '.png'}"
-        path = os.path.join(self.run.media, name)
-        if source is not None:
-            shutil.copyfile(source, path)
-        else:
-            figure.savefig(path, bbox_inches="tight")
-        with open(path, "rb") as file:
-            digest = hashlib.sha256(file.read()).hexdigest()
-        record: dict[str, Any] = {"_kind": "figure", "key": key}
-        record.update(path="media/" + name, sha256=digest)
-        if step is not None:
-            record["step"] = _whole("step", step)
-        pen.append(record)
-        return path
 
 
 _job: Job | None = None
@@ -249,21 +226,46 @@ def _open_alone(name: str | None, root: str | None, labels: Mapping[str, Any]) -
     return job
 
 
-def open_run(name: str | None, *, root: str | None = None) -> Job:
+def open_run(
+    name: str | None,
+    *,
+    root: str | None = None,
+    labels: Sequence[str] = (),
+    parent: str | None = None,
+    is_listed: bool = True,
+) -> Job:
     """Opens a run for a part of this process, which says itself when that is over (close_run).
 
     Nothing of the process is changed for it, and the run's end is not the process's.
+
+    Args:
+        name: The run's name; the script's by default.
+        root: The root folder; found as docs/architecture.md says by default.
+        labels: Words kept in ``run.json``.
+        parent: The folder of the run that this one is a part of.
+        is_listed: Whether ``overnight ls`` is to find it.
 
     Raises:
         OSError: The root cannot be written.
         ValueError: ``name`` cannot name a run.
     """
-    global _job
-    run = own_run.make(name, root, {})
+    run = own_run.make(name, root, list(labels), parent=parent)
     own_run.reserve_end(run)
-    _list(run)
-    job = _job = _jobs[os.getpid()] = Job(run, 0)
+    if is_listed:
+        _list(run)
+    job = Job(run, 0)
+    switch_to(job)
     return job
+
+
+def switch_to(job: Job | None) -> None:
+    """What is logged from now on is this run's; None: that of the environment, if there is one."""
+    global _job
+    _job = job
+    if job is None:
+        _jobs.pop(os.getpid(), None)
+    else:
+        _jobs[os.getpid()] = job
 
 
 def close_run(job: Job, end: Mapping[str, Any]) -> None:
@@ -272,10 +274,8 @@ def close_run(job: Job, end: Mapping[str, Any]) -> None:
     Raises:
         OSError: The run's folder cannot be written.
     """
-    global _job
     if _job is job:
-        _job = None
-        _jobs.pop(job.pid, None)
+        switch_to(None)
     job.close()
     own_run.write_end(job.run, end)
 
@@ -314,6 +314,23 @@ def log(
             job = current()
             if job is None:
                 return
+    except Exception as error:  # its files cannot be opened; nothing of that is the job's business
+        complain("job.row_unwritten", error)
+    else:
+        log_to(job, values, step=step, epoch=epoch, fold=fold, summary=summary)
+
+
+def log_to(
+    job: Job,
+    values: Mapping[str, Any],
+    *,
+    step: int | None = None,
+    epoch: int | None = None,
+    fold: int | None = None,
+    summary: bool = False,
+) -> None:
+    """As ``log``, into a run of several that this process has open."""
+    try:
         axes: dict[str, Any] = {"step": step, "epoch": epoch, "fold": fold}
         plain: dict[str, Any] = {}
         for key, value in values.items():
@@ -349,6 +366,13 @@ def _take_strange(plain: dict[str, Any], axes: dict[str, Any], key: Any, value: 
             plain[key] = number(value)
     except Exception as error:  # see log()
         complain("job.left_out", error, key=repr(key if isinstance(key, str) else type(key)))
+
+
+def axes(step: Any, epoch: Any, fold: Any) -> dict[str, int]:
+    """Those of a record's axes that were given, as integers."""
+    given = {"step": step, "epoch": epoch, "fold": fold}
+    found = {key: _whole(key, value) for key, value in given.items() if value is not None}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _whole(key: str, value: Any) -> int | None:
@@ -393,25 +417,6 @@ def checkpoint_dir() -> Path:
     except (OSError, ValueError) as error:
         complain("job.no_checkpoint_dir", error)
     return folder
-
-
-def figure(figure: Any, key: str = "figure", *, step: int | None = None) -> Path | None:
-    """Keeps a picture with the run.
-
-    Args:
-        figure: A path to a picture, or an object with ``savefig`` (Matplotlib).
-        key: What it shows; pictures of one key form a series.
-        step: Where on the axis.
-
-    Returns:
-        Where it was stored; None without a run, or where it could not be (said once on stderr).
-    """
-    try:
-        job = current()
-        return None if job is None else Path(job.figure(figure, str(key), step))
-    except Exception as error:  # see log()
-        complain("job.no_picture", error)
-        return None
 
 
 def event(name: str, /, **fields: Any) -> None:

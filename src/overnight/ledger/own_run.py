@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from overnight.ledger import files, index
@@ -22,7 +22,13 @@ from overnight.ledger.paths import RunPaths, create_run, find_root, name_from, n
 END_BYTES = 16 * 1024
 
 
-def make(name: str | None, root: str | None, labels: Mapping[str, Any]) -> RunPaths:
+def make(
+    name: str | None,
+    root: str | None,
+    labels: Mapping[str, Any] | Sequence[str],
+    *,
+    parent: str | None = None,
+) -> RunPaths:
     """Makes a run's folder with its ``run.json``; whoever calls lists it.
 
     Raises:
@@ -45,17 +51,24 @@ def make(name: str | None, root: str | None, labels: Mapping[str, Any]) -> RunPa
         "target": target,
         "cwd": os.getcwd(),
         "root": run.root,
+        "parent": parent,
         "python": sys.executable,
         "platform": sys.platform,
         "host": here()[3],
         "created_us": time.time_ns() // 1000,
-        "labels": {str(key): str(value) for key, value in labels.items()},
+        "labels": _words(labels),
         "supervised": False,
         "process": identity.to_json() if identity else None,
         "begun_boot_s": boot_s(),
     }
     files.replace(run.run_json, files.to_json(info))
     return run
+
+
+def _words(labels: Mapping[str, Any] | Sequence[str]) -> dict[str, str] | list[str]:
+    if isinstance(labels, Mapping):
+        return {str(key): str(value) for key, value in labels.items()}
+    return [str(label) for label in labels]
 
 
 def list_in_index(run: RunPaths) -> None:

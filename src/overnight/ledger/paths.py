@@ -156,6 +156,20 @@ class RunPaths:
         return self.at("code")
 
     @property
+    def track_json(self) -> str:
+        """Which trackers its records go to; none of their keys."""
+        return self.at("track.json")
+
+    @property
+    def cursors(self) -> str:
+        """How far each tracker has come, one file each."""
+        return self.at("cursors")
+
+    def cursor(self, tracker: str) -> str:
+        """How far one tracker has come."""
+        return os.path.join(self.cursors, tracker + ".json")
+
+    @property
     def keeper_json(self) -> str:
         """Which process keeps which job."""
         return self.at("keeper.json")

@@ -39,10 +39,11 @@ class Tail:
     broken: int = 0
     #: The segment the last record came from.
     segment: int = 0
+    #: Its ``_seq``; with the segment of a record given, what comes after that one is read.
+    after: int = -1
     _offset: int = 0
     _rest: bytes = b""
     _skipping: bool = False
-    _last_seq: int = -1
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Every whole record since the last call, in order of ``_seq``. Take them all.
@@ -102,8 +103,8 @@ class Tail:
 
     def _once(self, record: dict[str, Any]) -> Iterator[dict[str, Any]]:
         # A pen that was opened again may have repeated a record it could not see whole.
-        if record["_seq"] > self._last_seq:
-            self._last_seq = record["_seq"]
+        if record["_seq"] > self.after:
+            self.after = record["_seq"]
             yield record
 
 

@@ -245,6 +245,10 @@ EN = {
     "cause.exit_code_executable.fix": (
         "'chmod +x FILE', or put its interpreter in front: bash FILE, python FILE."
     ),
+    "cause.exit_code_said": "It gave up: {said}",
+    "cause.exit_code_said.fix": (
+        "Put that right ('overnight logs' has all of it), then: overnight resume."
+    ),
     "cause.exit_code_usage": "The program does not accept its arguments (exit code {code}).",
     "cause.exit_code_usage.fix": (
         "Call it with --help and compare the arguments after the script's name."
@@ -530,6 +534,10 @@ KO = {
     "cause.exit_code_executable": "명령을 실행할 수 없습니다(종료 코드 {code}).",
     "cause.exit_code_executable.fix": (
         "'chmod +x 파일' 명령을 실행하거나, 앞에 인터프리터를 붙이십시오: bash 파일, python 파일."
+    ),
+    "cause.exit_code_said": "스스로 멈췄습니다: {said}",
+    "cause.exit_code_said.fix": (
+        "그 문제를 해결하고('overnight logs'에 전부 있습니다) 이어서 실행하십시오: overnight resume"
     ),
     "cause.exit_code_usage": "프로그램이 인자를 받아들이지 않습니다(종료 코드 {code}).",
     "cause.exit_code_usage.fix": "--help 옵션으로 실행하여 스크립트 이름 뒤의 인자와 비교하십시오.",

@@ -1,17 +1,18 @@
 """Sentences of ``run``."""
 
 EN = {
-    "run.help": "Start a job that outlives this terminal.\n\nTARGET is a .py, an .ipynb, or a command "
-    "behind `--`. Options may stand before or behind TARGET; behind it, what is not ours is the job's.\n\n"
+    "run.help": "Start a job that outlives this terminal.\n\nTARGET is a .py, an .ipynb, a training's .yaml, or a "
+    "command behind `--`. Options may stand before or behind TARGET; behind it, what is not ours is the job's.\n\n"
     "Examples:\n\n"
     "  overnight run train.py --epochs 20 --name baseline\n\n"
     "  overnight run notebook.ipynb --set EPOCHS=20 --follow\n\n"
     "  overnight run --restart 3 -- torchrun --nproc-per-node 2 train.py",
-    "run.target": "A script (.py) or a notebook (.ipynb).",
+    "run.target": "A script (.py), a notebook (.ipynb), or the config of a training (.yaml).",
     "run.args": "The job's own arguments; behind `--`, a whole command.",
     "run.name": "The run's name. Default: the file's.",
     "run.follow": "Stay and watch; Ctrl-C leaves the run running.",
-    "run.set": "Rewrite a parameter of a notebook, e.g. EPOCHS=1 or CFG.lr=3e-4. Repeatable.",
+    "run.set": "Rewrite a parameter of a notebook (EPOCHS=1, CFG.lr=3e-4) or a key of a config (train.lr=3e-4). "
+    "Repeatable.",
     "run.map": "Where a folder the notebook names lies here, e.g. /kaggle/input=./data. Repeatable.",
     "run.env": "A variable for the job: K=V, or K to pass on this shell's. Repeatable.",
     "run.python": "The job's Python. Default: the notebook's kernel, else the active venv or conda "
@@ -46,12 +47,12 @@ EN = {
     "run.no_such_file_near.fix": "did you mean {near}?",
     "run.is_folder": "this is a folder, not a file",
     "run.is_folder.fix": "name the script in it, or a command behind `--`",
-    "run.unknown_target": "this is neither a .py nor an .ipynb",
+    "run.unknown_target": "this is no .py, .ipynb or .yaml",
     "run.unknown_target.fix": "to run it as a command: overnight run -- {command}",
     "run.unreadable": "the file cannot be read",
     "run.unreadable.fix": "check its permissions (ls -l)",
-    "run.config_later": "training from a YAML config is not part of this version",
-    "run.config_later.fix": "run a script or a notebook: overnight run train.py",
+    "run.config_check": "a config is not tried out shortened; this one reads without a mistake",
+    "run.config_check.fix": "start it: it looks through its data before the first step: overnight train --config {target}",
     "run.set_on_script": "--set rewrites a notebook's parameters; this is not a notebook",
     "run.set_on_script.fix": "pass it as an argument of the job: overnight run {target} --{key} VALUE",
     "run.set_secret": "this would write the secret {name} into the script that is kept",
@@ -107,17 +108,17 @@ EN = {
 }
 
 KO = {
-    "run.help": "터미널을 닫아도 계속되는 작업을 시작합니다.\n\nTARGET은 .py, .ipynb 또는 `--` 뒤의 명령입니다. "
+    "run.help": "터미널을 닫아도 계속되는 작업을 시작합니다.\n\nTARGET은 .py, .ipynb, 학습 설정(.yaml) 또는 `--` 뒤의 명령입니다. "
     "옵션은 TARGET 앞이나 뒤에 올 수 있으며, TARGET 뒤에서 Overnight의 옵션이 아닌 것은 작업에 전달됩니다.\n\n"
     "예:\n\n"
     "  overnight run train.py --epochs 20 --name baseline\n\n"
     "  overnight run notebook.ipynb --set EPOCHS=20 --follow\n\n"
     "  overnight run --restart 3 -- torchrun --nproc-per-node 2 train.py",
-    "run.target": "스크립트(.py) 또는 노트북(.ipynb).",
+    "run.target": "스크립트(.py), 노트북(.ipynb) 또는 학습 설정(.yaml).",
     "run.args": "작업 자신의 인자. `--` 뒤에는 명령 전체.",
     "run.name": "실행의 이름. 기본값: 파일 이름.",
     "run.follow": "남아서 지켜봅니다. Ctrl-C를 눌러도 실행은 계속됩니다.",
-    "run.set": "노트북의 매개변수를 바꿉니다. 예: EPOCHS=1, CFG.lr=3e-4. 여러 번 쓸 수 있습니다.",
+    "run.set": "노트북의 매개변수(EPOCHS=1, CFG.lr=3e-4)나 설정의 키(train.lr=3e-4)를 바꿉니다. 여러 번 쓸 수 있습니다.",
     "run.map": "노트북에 적힌 폴더가 여기서는 어디인지. 예: /kaggle/input=./data. 여러 번 쓸 수 있습니다.",
     "run.env": "작업에 줄 환경 변수: K=V, 또는 이 셸의 값을 그대로 주려면 K. 여러 번 쓸 수 있습니다.",
     "run.python": "작업이 쓸 파이썬. 기본값: 노트북의 커널, 없으면 활성화된 venv나 conda 환경, 없으면 Overnight의 파이썬.",
@@ -151,12 +152,12 @@ KO = {
     "run.no_such_file_near.fix": "혹시 이 파일입니까? {near}",
     "run.is_folder": "파일이 아니라 폴더입니다",
     "run.is_folder.fix": "그 안의 스크립트를 지정하거나, 명령을 `--` 뒤에 쓰십시오",
-    "run.unknown_target": ".py도 .ipynb도 아닙니다",
+    "run.unknown_target": ".py, .ipynb, .yaml 가운데 어느 것도 아닙니다",
     "run.unknown_target.fix": "명령으로 실행하려면: overnight run -- {command}",
     "run.unreadable": "파일을 읽을 수 없습니다",
     "run.unreadable.fix": "권한을 확인하십시오 (ls -l)",
-    "run.config_later": "YAML 설정으로 학습하는 기능은 이 버전에 없습니다",
-    "run.config_later.fix": "스크립트나 노트북을 실행하십시오: overnight run train.py",
+    "run.config_check": "설정 파일은 줄여서 시험 실행하지 않습니다. 이 설정에는 틀린 곳이 없습니다",
+    "run.config_check.fix": "바로 시작하십시오. 첫 스텝 전에 데이터를 모두 검사합니다: overnight train --config {target}",
     "run.set_on_script": "--set은 노트북의 매개변수를 바꾸는 옵션인데, 이것은 노트북이 아닙니다",
     "run.set_on_script.fix": "작업의 인자로 전달하십시오: overnight run {target} --{key} 값",
     "run.set_secret": "보관되는 스크립트에 비밀 값이 그대로 적히게 됩니다: {name}",

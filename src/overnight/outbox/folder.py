@@ -11,6 +11,9 @@
       lanes/<channel>.json  of each channel: when it may send again, what of its budget is used
       channels/<name>.json  channels that an environment defined, until all of theirs is told; 0600
       heartbeat           the heartbeat URL of an environment, likewise
+      mirror/<id>.json    runs whose records are to be taken to a tracker; gone once all were
+      trackers/<lane>.json  a tracker's address and keys, until nothing more goes there; 0600
+      trackers/<lane>.state  how it went there lately
       pictures/<id>/      made for the message that is being sent
       attached/<time>/    pictures that a program attached to a message of no run, for a week
       reserve             room, so that an end is told on a disk that it filled
@@ -73,6 +76,16 @@ class AgentPaths:
         return os.path.join(self.dir, "channels")
 
     @property
+    def mirror(self) -> str:
+        """Runs whose records go to a tracker."""
+        return os.path.join(self.dir, "mirror")
+
+    @property
+    def trackers(self) -> str:
+        """Where trackers are, and how it went there lately."""
+        return os.path.join(self.dir, "trackers")
+
+    @property
     def heartbeat(self) -> str:
         """The heartbeat URL that an environment defined."""
         return os.path.join(self.dir, "heartbeat")
@@ -115,9 +128,24 @@ class AgentPaths:
         """What the agent keeps of a run that it follows."""
         return os.path.join(self.follow, digest(run_dir) + ".judge")
 
+    def mirrored(self, run_dir: str, tracker: str) -> str:
+        """The request to take a run's records to a tracker."""
+        return os.path.join(self.mirror, digest(run_dir + "\0" + tracker) + ".json")
+
+    def tracker(self, lane: str) -> str:
+        """A tracker's address and keys."""
+        return os.path.join(self.trackers, lane + ".json")
+
+    def tracker_state(self, lane: str) -> str:
+        """How it went there lately; changed while a mirror is at work."""
+        return os.path.join(self.trackers, lane + ".state")
+
     def make(self) -> AgentPaths:
         """Makes the folders. Raises OSError if the user's state folder cannot be written."""
-        folders = (self.claims, self.follow, self.outbox, self.sent, self.lanes, self.channels)
+        folders = (
+            self.claims, self.follow, self.outbox, self.sent, self.lanes, self.channels,
+            self.mirror, self.trackers,
+        )  # fmt: skip
         for folder in folders:
             os.makedirs(folder, mode=0o700, exist_ok=True)
         return self

@@ -14,7 +14,7 @@ from overnight.errors import LedgerError, UserError, UserErrors
 from overnight.ledger import files
 from overnight.ledger.paths import RunPaths, create_run, name_from
 from overnight.preflight.trial.abandoned import put_back_abandoned
-from overnight.start import tell
+from overnight.start import tell, track
 from overnight.start.check import Asked, Ready, check
 from overnight.start.describe import describe
 from overnight.supervisor.detach import detach, kill, uninterrupted
@@ -64,6 +64,8 @@ def _begin(ready: Ready) -> Started:
         with uninterrupted():
             run = create_run(ready.root, asked.kind, name)
         cwd, entry, notebook = os.getcwd(), "", ""
+        needed: dict[str, str] = {}
+        secrets: tuple[str, ...] = ()
         if ready.kind == "script":
             entry = os.path.abspath(asked.target)
             shutil.copyfile(entry, os.path.join(run.code, os.path.basename(entry)))
@@ -75,16 +77,25 @@ def _begin(ready: Ready) -> Started:
             files.replace(entry, ready.conversion.source.encode())
             argv[1] = entry
             env["PYTHONPATH"] = os.pathsep.join(filter(None, [cwd, env.get("PYTHONPATH", "")]))
+        elif ready.kind == "config":
+            from overnight.start import config
+
+            config.keep(ready.spec, asked.target, run)
+            needed, secrets = config.variables(ready.spec, env)
+            # Nothing of it is relative any more, and the root is there as long as the run is.
+            cwd, entry = run.root, run.config_yaml
+            # -P: a torch.py or overnight/ that happens to lie in the root is none of ours.
+            argv = [ready.python, "-P", "-m", "overnight.trainer", run.dir]
         launch = Launch(
             argv=hide(argv, env),
             cwd=cwd,
-            env={**kept(env), **{k: v for k, v in asked.env.items() if v is not None}},
-            env_names=tuple(k for k, v in asked.env.items() if v is None),
+            env={**kept(env), **needed, **{k: v for k, v in asked.env.items() if v is not None}},
+            env_names=(*(k for k, v in asked.env.items() if v is None), *secrets),
             entry=entry,
             entry_sha256=sha256(entry) if entry else "",
             notebook=notebook,
             notebook_sha256=sha256(notebook) if notebook else "",
-            overrides=dict(asked.overrides),
+            overrides={} if ready.kind == "config" else dict(asked.overrides),
             path_map=dict(asked.path_map),
             restart=asked.restart,
             stall_after_s=asked.stall_after_s,
@@ -93,6 +104,7 @@ def _begin(ready: Ready) -> Started:
         launch.write(run)
         if ready.settings is not None:
             tell.write(run, ready.settings)
+        track.write(run, ready.trackers)
         created_us = time.time_ns() // 1000
         describe(run, ready, name, launch, created_us, env)
         answer = detach(run, "start", tell.with_terminal(run, launch.environment(env)))

@@ -8,21 +8,23 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from overnight.errors import NotebookError, UserError, UserErrors
-from overnight.ledger.paths import MAX_NAME_CHARS, find_root, name_problem
+from overnight.ledger.paths import MAX_NAME_CHARS, find_root, name_from, name_problem
 from overnight.preflight.python import job_python
 from overnight.redact import is_secret_name, secret_values
 from overnight.start.tell import whom_to_tell
+from overnight.start.track import where_to_track
 
 if TYPE_CHECKING:
     from overnight.alerts.settings import Settings
 
 #: A job's first minutes of output and a checkpoint need at least this.
 _FREE_MIB = 64
-TargetKind = Literal["script", "notebook", "command"]
+_TARGETS = (".py", ".ipynb", ".yaml", ".yml")
+TargetKind = Literal["script", "notebook", "command", "config"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,9 @@ class Asked:
     """What a person asked to run.
 
     Attributes:
-        target: A ``.py`` or ``.ipynb`` file; empty for a command.
+        target: A ``.py`` or ``.ipynb`` file, or a training's ``.yaml``; empty for a command.
         args: The job's arguments, or the whole command.
-        overrides: A notebook's parameters to rewrite, name → text.
+        overrides: A notebook's parameters, or a config's keys, to rewrite: name → text.
         path_map: Folders a notebook names (``/kaggle/input``) → folders here.
         env: Variables for the job; a None value is taken from this process's environment.
         stall_after_s: Quiet time that counts as a stall; None for the default.
@@ -40,6 +42,7 @@ class Asked:
         alerts: Rules, as ``val_f1 > 0.9``.
         heartbeat: How often to give a sign of life: ``3h``.
         format: How messages are written: short, full or custom.
+        track: Names of trackers; none: as the files say; ``none``: nowhere.
     """
 
     target: str = ""
@@ -58,6 +61,7 @@ class Asked:
     alerts: Sequence[str] = ()
     heartbeat: str | None = None
     format: str | None = None
+    track: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class Ready:
         conversion: Of a notebook (overnight.notebook.Conversion).
         findings: What the person should know of the notebook (overnight.notebook.Finding).
         settings: What is to be told of it, and where; None: nobody is told.
+        spec: What a config asks for (overnight.spec.Spec).
+        trackers: Where its records go, as track.json keeps it.
     """
 
     asked: Asked
@@ -83,6 +89,8 @@ class Ready:
     conversion: Any
     findings: Sequence[Any]
     settings: Settings | None = None
+    spec: Any = None
+    trackers: Sequence[dict[str, Any]] = ()
 
 
 def check(asked: Asked, found: Sequence[UserError] = ()) -> Ready:
@@ -116,6 +124,8 @@ def prepare(asked: Asked, found: Sequence[UserError] = ()) -> Ready:
     """
     problems = list(found)
     ready = _gather(asked, problems)
+    if ready is not None and ready.kind == "config" and not problems:
+        problems.append(UserError("run.config_check", where=asked.target, target=asked.target))
     if ready is None or problems:
         raise UserErrors(problems)
     return ready
@@ -143,6 +153,8 @@ def _gather(asked: Asked, problems: list[UserError]) -> Ready | None:
             for key, text in asked.overrides.items()
             if value in text
         ]
+    if kind == "config":
+        return _gather_config(asked, root, env, problems)
     conversion = _convert(asked, env, problems) if kind == "notebook" and not problems else None
     python = _python(asked, conversion, env, problems) if kind != "command" else ""
     argv = _argv(asked, kind, python, env, problems) if kind is not None else []
@@ -153,7 +165,32 @@ def _gather(asked: Asked, problems: list[UserError]) -> Ready | None:
         problems += _check_root(root)
         return None
     settings = whom_to_tell(asked, root, env, problems)
-    return Ready(asked, kind, root, argv, env, python, conversion, findings, settings)
+    trackers = where_to_track(asked.track, root, env, problems)
+    return Ready(
+        asked, kind, root, argv, env, python, conversion, findings, settings, trackers=trackers
+    )
+
+
+def _gather_config(
+    asked: Asked, root: str, env: dict[str, str], problems: list[UserError]
+) -> Ready | None:
+    """A training as a config asks for it: read whole, and its paths looked for."""
+    from overnight.start import config
+
+    spec = config.read(asked, env, problems)
+    if spec is None:
+        whom_to_tell(asked, root, env, problems)
+        problems += _check_root(root)
+        return None
+    if not (asked.root or os.environ.get("OVERNIGHT_ROOT")):
+        own = config.root_of(spec)
+        if own is not None and own != root:
+            root = own
+            env = _environment(asked, root, [])
+    asked = replace(asked, kind="train", name=asked.name or name_from(spec.project.name))
+    settings = whom_to_tell(asked, root, env, problems, config=spec.given)
+    trackers = where_to_track(asked.track, root, env, problems, config=spec.track, is_training=True)
+    return Ready(asked, "config", root, [], env, sys.executable, None, [], settings, spec, trackers)
 
 
 def _kind_of_target(asked: Asked, problems: list[UserError]) -> TargetKind | None:
@@ -162,10 +199,9 @@ def _kind_of_target(asked: Asked, problems: list[UserError]) -> TargetKind | Non
             problems.append(UserError("run.nothing"))
         return "command"
     suffix = os.path.splitext(asked.target)[1].lower()
-    if suffix in (".yaml", ".yml"):
-        problems.append(UserError("run.config_later", where=asked.target))
-        return None
-    kinds: dict[str, TargetKind] = {".py": "script", ".ipynb": "notebook"}
+    kinds: dict[str, TargetKind] = {
+        ".py": "script", ".ipynb": "notebook", ".yaml": "config", ".yml": "config",
+    }  # fmt: skip
     if not os.path.exists(asked.target):
         near = _near(asked.target)
         key = "run.no_such_file_near" if near else "run.no_such_file"
@@ -188,7 +224,7 @@ def _near(target: str) -> str:
 
     folder = os.path.dirname(target)
     try:
-        names = [name for name in os.listdir(folder or ".") if name.endswith((".py", ".ipynb"))]
+        names = [name for name in os.listdir(folder or ".") if name.endswith(_TARGETS)]
     except OSError:
         return ""
     close = get_close_matches(os.path.basename(target), names, n=1)

@@ -1,4 +1,7 @@
-"""``run.json`` and ``config.yaml``: what a run is, and what was asked for, for people."""
+"""``run.json`` and ``config.yaml``: what a run is, and what was asked for, for people.
+
+A training's ``config.yaml`` is its whole spec, which its trainer reads (start/config.py).
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def describe(
     created_us: int,
     env: Mapping[str, str],
 ) -> None:
-    """Writes run.json and config.yaml; no secret of ``env`` gets into either."""
+    """Writes run.json and a job's config.yaml; no secret of ``env`` gets into either."""
     asked, python = ready.asked, ready.python
     info = {
         "schema_version": SCHEMA_VERSION,
@@ -49,6 +52,8 @@ def describe(
         "log": run.log,
     }
     files.replace(run.run_json, files.to_json(info))
+    if ready.kind == "config":
+        return
     config = {
         "target": asked.target or None,
         "args": redact_args(hide(asked.args, env), env),

@@ -10,7 +10,7 @@ from overnight.ledger import files
 from overnight.ledger.paths import RunPaths
 
 if TYPE_CHECKING:
-    from overnight.alerts.settings import Settings
+    from overnight.alerts.settings import Given, Settings
     from overnight.start.check import Asked
 
 #: How the settings are called as options of ``run``.
@@ -20,7 +20,12 @@ _SPELLED = {
 
 
 def whom_to_tell(
-    asked: Asked, root: str, env: Mapping[str, str], problems: list[UserError]
+    asked: Asked,
+    root: str,
+    env: Mapping[str, str],
+    problems: list[UserError],
+    *,
+    config: Given | None = None,
 ) -> Settings | None:
     """What is to be told of a run; None where nobody could be.
 
@@ -32,6 +37,7 @@ def whom_to_tell(
         root: Its root, whose ``overnight.yaml`` counts.
         env: The job's environment: it may define channels.
         problems: What is wrong with any of it is added here.
+        config: What a training's config says under ``notify:``; it wins over ``overnight.yaml``.
     """
     from overnight.alerts.settings import from_options, settings_of
     from overnight.channels import store
@@ -47,7 +53,7 @@ def whom_to_tell(
     )
     try:
         known = store.load(env)
-        settings = settings_of(root, options, wrong, default_channels=tuple(known))
+        settings = settings_of(root, options, wrong, config=config, default_channels=tuple(known))
     except UserErrors as error:
         problems += error.errors
         return None

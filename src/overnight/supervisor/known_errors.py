@@ -314,6 +314,17 @@ KNOWN_LINES: tuple[tuple[KnownError, frozenset[int]], ...] = (
         _row("nan_loss", _ANY, r"Loss is (?:nan|inf|-inf), stopping training$", re.IGNORECASE),
         frozenset({1}),
     ),
+    # The last line of our own trainer (docs/log-lines.md).
+    (
+        _row(
+            "nan_loss",
+            _ANY,
+            r"\[ERROR\] .{0,200}(?:\bloss\b|손실).{0,60}?\b(?:nan|-?inf|infinite|not finite)\b",
+            re.IGNORECASE,
+        ),
+        frozenset({1}),
+    ),
+    (_row("exit_code_said", _ANY, r"\[ERROR\] (?P<said>.{1,300})"), frozenset({1, 2})),
     (
         _row("cuda_oom", _ANY, r"(?:[\w.: -]{0,80}: )?CUDA out of memory\. Tried to allocate \d"),
         frozenset(),

@@ -26,7 +26,7 @@ from overnight.ledger.paths import RunPaths, state_dir
 from overnight.ledger.reader import read
 from overnight.ledger.state import LEASE_EVERY_S, view
 from overnight.ledger.writer import Pen
-from overnight.outbox import follow, summon
+from overnight.outbox import follow, summon, track
 from overnight.supervisor import ending, keeper, outputs, process
 from overnight.supervisor.detach import holder, reserve_requests, take
 from overnight.supervisor.diagnose import Cause
@@ -348,9 +348,10 @@ class Supervisor:
         self._lease_at = now
 
     def see_to_agent(self, *, wake: bool = False) -> None:
-        """Where this run is to be told of: there is an agent, and it hears of an event at once."""
+        """Where this run is told of or tracked: there is an agent, and it hears of events."""
         with contextlib.suppress(OSError):  # a full home folder, no process left: at the next tick
-            if follow.ask(self.run) and (wake or summon.alive() is None):
+            wanted = [follow.ask(self.run), bool(track.ask(self.run))]
+            if any(wanted) and (wake or summon.alive() is None):
                 # The agent is nobody's: neither ours to wait for, nor of this job's tree.
                 process.be_no_subreaper()
                 try:

@@ -143,7 +143,9 @@ class Watch:
                     self._num_records += 1
                     self._progress.feed_job(record, now_s)
                     if base == "metrics":
-                        self._values.update(row(record, file=stem, segment=0).values)
+                        for key, value in row(record, file=stem, segment=0).values.items():
+                            self._values.pop(key, None)  # the newest stand last
+                            self._values[key] = value
 
     def _take_sample(self, now_s: float) -> str | None:
         roots = [
@@ -174,10 +176,12 @@ class Watch:
         estimate = self._progress.estimate(now_s)
         if estimate is not None or self._values:
             self.steps_seen = True
+        last = self._progress.last_metrics
+        values = {k: v for k, v in last.items() if k not in self._values} | self._values
         said = {
             "attempt": self._attempt,
             "estimate": None if estimate is None else asdict(estimate),
-            "metrics": {**self._progress.last_metrics, **self._values},
+            "metrics": values,
             "sample": self._sample,
             "log_bytes": self._log_at,
             "stall": self._stall.snapshot(),

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from overnight.ledger import job
+from overnight.ledger import job, media
 from overnight.ledger.complaint import complain
 from overnight.ledger.identity import here
 from overnight.ledger.paths import name_from
@@ -140,7 +140,7 @@ def _kept(file: Any, run: job.Job | None) -> str:
     """Where a file lies that stays as it is until it is sent."""
     if hasattr(file, "savefig"):
         if run is not None:
-            return run.figure(file, "notify", None)
+            return media.keep_figure(run, file, "notify")
         drawn = os.path.join(_folder(), "figure.png")
         file.savefig(drawn, bbox_inches="tight")
         return drawn
@@ -151,7 +151,7 @@ def _kept(file: Any, run: job.Job | None) -> str:
     if not path.lower().endswith(_PICTURES):
         return path
     if run is not None:
-        return run.figure(path, name_from(path), None)
+        return media.keep_figure(run, path, name_from(path))
     return shutil.copy(path, _folder())
 
 

@@ -1,0 +1,310 @@
+"""The process that takes runs' records to one tracker, and the only one that loads its library.
+
+A child of the agent, one for each address and key. It may die at any moment: how far it was stands
+in each run's cursor. It stays while a run that goes there is under way, and leaves at once where
+the tracker does not answer; the agent starts another when that is to be tried again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from overnight.agent.lane import BUSY, backoff_s
+from overnight.agent.mirrors import claim_of
+from overnight.errors import UserError
+from overnight.ledger import claims, files
+from overnight.ledger.paths import RunPaths
+from overnight.messages import say, speaking
+from overnight.outbox import track
+from overnight.outbox.folder import AgentPaths, agent_paths
+from overnight.outbox.message import Message, put
+from overnight.redact import redact
+from overnight.trackers import open_tracker
+from overnight.trackers.base import Retry, Tracker
+from overnight.trackers.copy import Copy
+
+if TYPE_CHECKING:
+    from overnight.alerts.settings import Settings
+
+#: New rows go out this often: nobody looks at a curve more closely, and a batch costs a commit.
+_LOOK_AGAIN_S = 2.0
+#: Loading the libraries takes seconds: a moment's patience serves whoever comes next.
+_LINGERS_S = 3.0
+#: A call that takes longer is given up, and this process with it: some libraries wait for ever.
+_CALL_ENDS_IN_S = 60.0
+_SIGN_EVERY_S = 5.0
+#: A wrong key is put right by a person: then the agent sees that, and tries at once.
+_REFUSED_WAIT_S = 3600.0
+#: A mirror of another container that gave no sign of life for so long is gone.
+_STALE_S = 600.0
+#: What a tracker's client loads where it is installed and needs for nothing of ours: 50 MB.
+_DOES_WITHOUT = {"mlflow": ("pandas", "numpy")}
+_SECOND_US = 1_000_000
+_MOST_ERROR_CHARS = 500
+
+
+class Mirror:
+    """Takes runs to one tracker. Only one at a time may exist for an address and key: see ``main``.
+
+    Args:
+        paths: The agent's.
+        lane: Which one.
+        lingers_s: How long it waits for more once all is sent.
+    """
+
+    def __init__(self, paths: AgentPaths, lane: str, lingers_s: float = _LINGERS_S) -> None:
+        self.paths = paths
+        self.lane = lane
+        self.told_to_go = False
+        self.copies: dict[str, Copy] = {}
+        self._lingers_s = lingers_s
+        self._parent = os.getppid()
+        self._state = files.read_json(paths.tracker_state(lane)) or {}
+        self._env: dict[str, str] = {}
+        self._signed_at = 0.0
+
+    def work(self) -> None:
+        """Sends until nothing is left and nothing is to come, or the tracker does not answer.
+
+        Raises:
+            OSError: What is done cannot be written down, so nothing more is done.
+        """
+        tracker = self._open()
+        if tracker is None:
+            return
+        idle_since: float | None = None
+        while not self._must_go():
+            self._sign()
+            self._take_up(tracker)
+            busy = False
+            for key, copy in list(self.copies.items()):
+                more = self._look(copy)
+                if more is None:
+                    return
+                busy = busy or more
+                if copy.is_done:
+                    track.done(copy.asked)
+                    del self.copies[key]
+                if self._must_go():
+                    break
+            if busy:
+                continue
+            now = time.monotonic()
+            idle_since = None if self.copies else now if idle_since is None else idle_since
+            if idle_since is not None and now - idle_since >= self._lingers_s:
+                break
+            self._sleep(_LOOK_AGAIN_S if self.copies else 0.2)
+        for copy in self.copies.values():
+            with contextlib.suppress(Retry, UserError, OSError), self._deadline(copy):
+                copy.leave()
+
+    def _open(self) -> Tracker | None:
+        said = files.read_json(self.paths.tracker(self.lane)) or {}
+        env = said.get("env")
+        self._env = {str(k): str(v) for k, v in (env if isinstance(env, dict) else {}).items()}
+        name = str(said.get("tracker") or "")
+        for library in _DOES_WITHOUT.get(name, ()):
+            sys.modules.setdefault(library, None)  # type: ignore[arg-type]
+        self._sign()
+        try:
+            with self._deadline(None):
+                address, root = str(said.get("address") or ""), str(said.get("root") or "")
+                tracker = open_tracker(name, address, root, self._env)
+            # The libraries stay: looking through them for garbage costs a tenth of every batch.
+            gc.freeze()
+            return tracker
+        except UserError as error:
+            self._refused(error, [each for each in track.asked() if each.lane == self.lane])
+        except OSError as error:
+            self._retry(error.strerror or type(error).__name__, None)
+        return None
+
+    def _take_up(self, tracker: Tracker) -> None:
+        for asked in track.asked():
+            key = self.paths.mirrored(asked.run.dir, asked.tracker)
+            if asked.lane == self.lane and key not in self.copies:
+                self.copies[key] = Copy(asked, tracker)
+
+    def _look(self, copy: Copy) -> bool | None:
+        """One look at one run; whether more is at hand, None if it is time to go."""
+        try:
+            with self._deadline(copy):
+                more = copy.look()
+        except Retry as error:
+            self._retry(error.why, copy)
+            return None
+        except UserError as error:
+            self._refused(error, [copy.asked], copy)
+            return None
+        except OSError as error:
+            # A full disk, or one that is away: this run's, and the others go on.
+            self._log(f"{copy.run.dir}: {error}\n")
+            copy.read_anew()
+            return False
+        except Exception as error:
+            self._log(f"{copy.run.dir}\n{traceback.format_exc()}")
+            self._retry(f"{type(error).__name__}: {error}", copy)
+            return None
+        if self._state.get("failures"):
+            self._save({})
+        return more
+
+    # -- what went wrong -----------------------------------------------------------------------
+
+    def _retry(self, why: str, copy: Copy | None) -> None:
+        """The tracker does not answer: it is left alone for a while, and longer each time."""
+        failures = int(self._state.get("failures") or 0) + 1
+        why = redact(why, self._secrets())[:_MOST_ERROR_CHARS]
+        self._wait(backoff_s(failures), failures, why)
+        if copy is not None:
+            with contextlib.suppress(OSError):
+                copy.note_trouble(say("track.retry", tracker=copy.asked.tracker, why=why), "")
+
+    def _refused(self, error: UserError, runs: list[track.Asked], copy: Copy | None = None) -> None:
+        """Only a person can put it right; each run's person is told once."""
+        failures = int(self._state.get("failures") or 0) + 1
+        what = redact(error.what, self._secrets())[:_MOST_ERROR_CHARS]
+        fix = redact(error.fix, self._secrets())[:_MOST_ERROR_CHARS]
+        self._wait(_REFUSED_WAIT_S, failures, what)
+        for asked in runs:
+            with contextlib.suppress(OSError):
+                mine = copy or Copy(asked, _NONE)
+                mine.note_trouble(what, fix)
+                tell(self.paths, asked.run, asked.tracker, f"{what}. {fix}")
+
+    def _wait(self, wait_s: float, failures: int, why: str) -> None:
+        now_us = time.time_ns() // 1000
+        next_us = now_us + round(wait_s * _SECOND_US)
+        self._save({"failures": failures, "decided_us": now_us, "next_us": next_us, "why": why})
+
+    def _save(self, state: dict[str, Any]) -> None:
+        self._state = state
+        files.replace(self.paths.tracker_state(self.lane), files.to_json(state), sync=False)
+
+    def _secrets(self) -> dict[str, str]:
+        return {**os.environ, **self._env}
+
+    def _log(self, text: str) -> None:
+        """For whoever has to repair this; stderr is the agent's log."""
+        sys.stderr.write(redact(text, self._secrets()))
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def _must_go(self) -> bool:
+        return self.told_to_go or os.getppid() != self._parent
+
+    def _sign(self) -> None:
+        """Shows whoever watches that this process gets on."""
+        now = time.monotonic()
+        if now - self._signed_at >= _SIGN_EVERY_S or not self._signed_at:
+            self._signed_at = now
+            path = self.paths.tracker_state(self.lane)
+            if os.path.exists(path):
+                os.utime(path)
+            else:
+                self._save({})
+
+    def _sleep(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._must_go() and (left_s := until - time.monotonic()) > 0:
+            time.sleep(min(left_s, 0.2))
+
+    @contextlib.contextmanager
+    def _deadline(self, copy: Copy | None) -> Iterator[None]:
+        """Within it a call that takes too long ends this process: a thread could not be ended."""
+        over = threading.Event()
+
+        def watch() -> None:
+            begun = time.monotonic()
+            while not over.wait(_SIGN_EVERY_S):
+                if time.monotonic() - begun > _CALL_ENDS_IN_S:
+                    self._retry(say("track.too_long", seconds=round(_CALL_ENDS_IN_S)), copy)
+                    os._exit(BUSY)
+                with contextlib.suppress(OSError):
+                    os.utime(self.paths.tracker_state(self.lane))
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+class _None:
+    """No tracker: for noting what keeps it from being opened."""
+
+    name = ""
+
+    def open(self, run: object) -> Any:
+        """Is never called."""
+        raise AssertionError(run)
+
+
+_NONE = _None()
+
+
+def tell(paths: AgentPaths, run: RunPaths, tracker: str, text: str) -> None:
+    """Tells whoever is told of a run what is the matter with its tracker; the same thing once.
+
+    Raises:
+        OSError: The outbox cannot be written.
+    """
+    asked = files.read_json(run.notify_json)
+    if asked is None:
+        return
+    from overnight.alerts.settings import Settings
+
+    settings: Settings = Settings.from_json(asked)
+    now_us = time.time_ns() // 1000
+    with speaking("ko" if settings.language == "ko" else "en"):
+        said = say("track.told", run=run.run_id, tracker=tracker, text=text)
+    facts = {"event": "text", "text": said, "run_id": run.run_id, "now_us": now_us}
+    for channel in settings.channels:
+        message = Message(
+            key=f"{run.dir}\0tracker\0{tracker}\0{text}",
+            channel=channel,
+            event="text",
+            created_us=now_us,
+            facts=facts,
+            format=settings.formats.get(channel) or settings.format or "",
+            language=settings.language,
+            run_dir=run.dir,
+        )
+        put(paths, message)
+
+
+def main(lane: str) -> int:
+    """The child process of one tracker."""
+    paths = agent_paths()
+    what = claim_of(lane)
+    number = claims.take(paths.claims, what, stale_s=_STALE_S)
+    if number is None:
+        return BUSY
+    try:
+        claims.forget_older(paths.claims, what, number)
+        mirror = Mirror(paths, lane)
+        for number_of in (signal.SIGHUP, signal.SIGINT):
+            signal.signal(number_of, signal.SIG_IGN)
+
+        def on_sigterm(*_: object) -> None:
+            mirror.told_to_go = True
+
+        signal.signal(signal.SIGTERM, on_sigterm)
+        mirror.work()
+    except OSError:  # a disk that is full or away: no bug, and it is told by what does not come
+        return 1
+    finally:
+        with contextlib.suppress(OSError):
+            claims.leave(paths.claims, what, number)
+    return 0

@@ -1,0 +1,48 @@
+"""``overnight ui``: MLflow's page of a root, on loopback, with a token."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from overnight.cli.output import echo, print_json
+from overnight.errors import UserError
+from overnight.ledger.paths import find_root
+from overnight.messages import say
+
+
+def register(app: typer.Typer) -> None:
+    """Adds ``ui``."""
+
+    @app.command(help=say("track.ui_help"))
+    def ui(
+        port: Annotated[int, typer.Option(min=0, max=65535, help=say("track.ui_port"))] = 0,
+        root: Annotated[str | None, typer.Option(help=say("show.root"))] = None,
+        json: Annotated[bool, typer.Option("--json", help=say("cli.json"))] = False,
+    ) -> None:
+        folder = Path(find_root(os.getcwd(), root))
+        # The client alone has the name too, but not what the page is made with.
+        if find_spec("mlflow") is None or find_spec("flask") is None:
+            raise UserError("track.ui_missing", where="overnight ui")
+        if not (folder / "mlflow.db").exists():
+            raise UserError("track.ui_nothing", where=folder)
+        from overnight.trackers.mlflow import database
+        from overnight.trackers.mlflow_page import free_socket, serve
+
+        try:
+            listening = free_socket(port)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise UserError("track.ui_port_taken", where=f"--port {port}", reason=reason) from None
+        token = secrets.token_urlsafe(24)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/?token={token}"
+        if json:
+            print_json("ui", url=url)
+        else:
+            echo(say("track.ui_at", url=url))
+        serve(database(folder), folder, listening, token)

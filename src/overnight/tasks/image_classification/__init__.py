@@ -1,0 +1,1 @@
+"""Image classification: which one of the classes a picture shows."""

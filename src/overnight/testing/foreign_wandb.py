@@ -1,0 +1,276 @@
+"""W&B's server on loopback, as far as a mirror speaks to it; a foreign server, so it is played.
+
+It takes GraphQL calls, a run's file stream and uploads, and refuses what W&B refuses: a wrong key,
+an operation it does not know, a project's name with characters in it that none may have, a deleted
+run's id, a step that goes back.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+KEY = "0123456789abcdef0123456789abcdef01234567"
+_OPERATION = re.compile(r"\b(?:query|mutation)\s+(\w+)")
+_PROJECT = re.compile(r"[^/\\#?%:]{1,128}")
+_ENTITY = "somebody"
+
+
+class Refusal(Exception):  # noqa: N818 - it is an answer
+    """What the server will not do; the arguments are its words and the status."""
+
+
+class ForeignWandb(ThreadingHTTPServer):
+    """The server; ``runs`` holds what arrived.
+
+    Attributes:
+        runs: Id → ``history`` (rows), ``exit``, ``tags``, ``config``, ``state``.
+        artifacts: Names and aliases, in their order.
+        deleted: Ids that can never be used again.
+        operations: What was asked for, in its order.
+        status: An HTTP status that everything is answered with; 0: as it should be.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.artifacts: list[tuple[str, list[str]]] = []
+        self.deleted: set[str] = set()
+        self.operations: list[str] = []
+        self.status = 0
+        self._lock = threading.RLock()
+        self._thread = threading.Thread(target=lambda: self.serve_forever(poll_interval=0.02))
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        """Its base URL."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def close(self) -> None:
+        """Ends it."""
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+    def handle_error(self, *_: object) -> None:
+        """A client that was killed breaks its connection."""
+
+    def graphql(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        """One operation."""
+        match = _OPERATION.search(query)
+        name = match[1] if match else ""
+        with self._lock:
+            self.operations.append(name)
+            method = getattr(self, "_" + name, None)
+            if method is None:
+                raise Refusal(f"unknown operation {name or query[:80]}", 400)
+            found: dict[str, Any] = method(variables)
+            return found
+
+    def stream(self, run_id: str, said: dict[str, Any]) -> None:
+        """Part of a run's file stream."""
+        with self._lock:
+            run = self.runs[run_id]
+            part = (said.get("files") or {}).get("wandb-history.jsonl")
+            for line in (part or {}).get("content", ()):
+                row = json.loads(line)
+                if run["history"] and row["_step"] <= run["history"][-1]["_step"]:
+                    raise Refusal(f"step {row['_step']} goes back", 400)
+                run["history"].append(row)
+            if said.get("complete"):
+                run["exit"] = said.get("exitcode")
+
+    # -- operations ----------------------------------------------------------------------------
+
+    def _Viewer(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - W&B's names
+        entity = {"id": "1", "entity": _ENTITY, "username": _ENTITY, "email": "", "flags": "{}"}
+        return {"viewer": {**entity, "teams": {"edges": []}}}
+
+    _GetDefaultEntity = _Viewer
+
+    def _ServerFeaturesQuery(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"serverInfo": {"features": []}}
+
+    def _OrganizationCoreWeaveOrganizationID(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"entity": None}
+
+    def _RunResumeStatus(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        run = self.runs.get(said["name"])
+        if run is None:
+            return {
+                "model": {"id": "p", "name": said["project"], "entity": _owner(), "bucket": None}
+            }
+        last = run["history"][-1] if run["history"] else {}
+        bucket = {
+            "id": run["id"],
+            "name": said["name"],
+            "summaryMetrics": json.dumps(last),
+            "displayName": run["displayName"],
+            "logLineCount": 0,
+            "historyLineCount": len(run["history"]),
+            "eventsLineCount": 0,
+            "historyTail": json.dumps([json.dumps(last)] if last else []),
+            "eventsTail": "[]",
+            "config": "{}",
+            "tags": run["tags"],
+            "wandbConfig": json.dumps({"t": 1}),
+        }
+        return {"model": {"id": "p", "name": said["project"], "entity": _owner(), "bucket": bucket}}
+
+    def _UpsertBucket(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        name = said.get("name") or _decoded(said.get("id"))
+        if name in self.deleted:
+            raise Refusal(f"run {name} was previously created and deleted", 409)
+        if said.get("project") and not _PROJECT.fullmatch(said["project"]):
+            raise Refusal("invalid project name", 400)
+        inserted = name not in self.runs
+        run = self.runs.setdefault(
+            name, {"id": _encoded(name), "history": [], "exit": None, "tags": [], "config": {}}
+        )
+        run["displayName"] = said.get("displayName") or run.get("displayName", name)
+        run["project"] = said.get("project") or run.get("project")
+        run["tags"] = said.get("tags") or run["tags"]
+        run["config"] |= json.loads(said.get("config") or "{}")
+        project = {"name": run["project"], "entity": {"name": _ENTITY}}
+        bucket = {"id": run["id"], "name": name, "displayName": run["displayName"]}
+        bucket |= {"description": "", "config": "{}", "sweepName": None, "project": project}
+        bucket["historyLineCount"] = len(run["history"])
+        return {"upsertBucket": {"bucket": bucket, "inserted": inserted}}
+
+    def _CreateRunFiles(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        files = [
+            {"name": name, "uploadUrl": f"{self.address}/upload/{name}"} for name in said["files"]
+        ]
+        return {"createRunFiles": {"runID": said["run"], "uploadHeaders": [], "files": files}}
+
+    def _MarkRunFilesUploaded(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"markRunFilesUploaded": {"success": True}}
+
+    def _CreateArtifact(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        asked = said["input"]
+        name = (asked.get("artifactCollectionNames") or [asked.get("artifactCollectionName")])[0]
+        aliases = [alias["alias"] for alias in asked.get("aliases") or ()]
+        self.artifacts.append((name, aliases))
+        number = _encoded(f"artifact{len(self.artifacts)}")
+        latest = {"id": number, "versionIndex": len(self.artifacts)}
+        found = {
+            "id": number,
+            "state": "PENDING",
+            "artifactSequence": {"id": "s", "latestArtifact": latest},
+        }
+        return {"createArtifact": {"artifact": found}}
+
+    def _FetchArtifactDigestAlgorithm(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"project": None}
+
+    def _XXHashDigestsEnabled(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"entity": None}
+
+    def _CreateArtifactManifest(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        where = {"id": "f", "name": "manifest", "displayName": "manifest", "uploadHeaders": []}
+        where["uploadUrl"] = f"{self.address}/upload/manifest"
+        return {"createArtifactManifest": {"artifactManifest": {"id": "m", "file": where}}}
+
+    def _UpdateArtifactManifest(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        found = self._CreateArtifactManifest(said)["createArtifactManifest"]
+        return {"updateArtifactManifest": found}
+
+    def _CreateArtifactFiles(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        edges: list[dict[str, Any]] = []
+        for spec in said["input"]["artifactFiles"]:
+            node: dict[str, Any] = {"id": "f", "name": spec["name"], "displayName": spec["name"]}
+            node |= {"uploadUrl": f"{self.address}/upload/{len(edges)}", "uploadHeaders": []}
+            node |= {"storagePath": "", "artifact": {"id": spec["artifactID"]}}
+            node["uploadMultipartUrls"] = None
+            edges.append({"node": node})
+        return {"createArtifactFiles": {"files": {"edges": edges}}}
+
+    def _CommitArtifact(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"commitArtifact": {"artifact": {"id": said["artifactID"], "digest": "d"}}}
+
+    def _GetRun(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        run = self.runs.get(said["name"])
+        found = None
+        if run is not None:
+            found = {"id": run["id"], "name": said["name"], "displayName": run["displayName"]}
+            found |= {"state": "running", "tags": [], "config": "{}", "summaryMetrics": "{}"}
+            found |= {"createdAt": "2026-01-01T00:00:00", "systemMetrics": "{}", "group": None}
+            found |= {"description": "", "notes": "", "sweepName": None, "jobType": None}
+            found |= {"commit": None, "readOnly": False, "heartbeatAt": "2026-01-01T00:00:00"}
+            found |= {"projectId": "1", "user": {"name": _ENTITY, "username": _ENTITY}}
+            found |= {"historyLineCount": len(run["history"]), "projectID": "1"}
+        return {"project": {"run": found, "internalId": "1"}}
+
+    _Run = _RunInternalId = _GetRun
+
+    def _DeleteRun(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        name = _decoded(said["id"])
+        del self.runs[name]
+        self.deleted.add(name)
+        return {"deleteRun": {"clientMutationId": None}}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ForeignWandb
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """A GraphQL call, or a part of a file stream."""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.server.status:
+            self._send(self.server.status, {"error": "so it was told"})
+            return
+        kind, _, given = self.headers.get("Authorization", "").partition(" ")
+        if kind != "Basic" or base64.b64decode(given) != f"api:{KEY}".encode():
+            self._send(401, {"errors": [{"message": "invalid API key"}]})
+            return
+        said = json.loads(body or b"{}")
+        try:
+            if self.path.endswith("/file_stream"):
+                self.server.stream(self.path.split("/")[-2], said)
+                self._send(200, {"exitcode": None, "limits": {}})
+            else:
+                found = self.server.graphql(said["query"], said.get("variables") or {})
+                self._send(200, {"data": found})
+        except Refusal as error:
+            words, status = error.args
+            self._send(status, {"errors": [{"message": words}], "error": words})
+
+    def do_GET(self) -> None:
+        """Nothing is asked for like this."""
+        self._send(404, {})
+
+    def do_PUT(self) -> None:
+        """An upload."""
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._send(self.server.status or 200, {})
+
+    def _send(self, status: int, value: dict[str, Any]) -> None:
+        data = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+def _owner() -> dict[str, Any]:
+    return {"id": "1", "name": _ENTITY}
+
+
+def _encoded(name: str) -> str:
+    return base64.b64encode(name.encode()).decode()
+
+
+def _decoded(number: Any) -> str:
+    return base64.b64decode(str(number)).decode()

@@ -1,0 +1,82 @@
+"""Numbers as they stand in a tracker, read without the client that wrote them."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from overnight.ledger.paths import RunPaths
+
+#: What MLflow keeps for an infinity.
+_LARGEST = 1.7976931348623157e308
+#: What a tracker has beside the job's own numbers.
+_OTHERS = ("system/", "_", "overnight/")
+_AXES = ("step", "epoch", "seq")
+
+
+def numbers(tracker: str, root: Path, run: RunPaths) -> Iterator[tuple[str, int, str]]:
+    """(name, step, value) of every number of a run; the machine's are left out."""
+    found = {"mlflow": _mlflow, "wandb": _wandb}[tracker]
+    return (each for each in found(root, run) if not each[0].startswith(_OTHERS))
+
+
+def spelled(value: float) -> str:
+    """A value as text, so that NaN is itself."""
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value >= _LARGEST else "-Infinity" if value <= -_LARGEST else repr(value)
+
+
+def _mlflow(root: Path, run: RunPaths) -> Iterator[tuple[str, int, str]]:
+    asks = (
+        "select m.key, m.step, m.value, m.is_nan from metrics m join runs r using (run_uuid) "
+        "where r.lifecycle_stage = 'active' and r.name = ?"
+    )
+    with closing(sqlite3.connect(root / "mlflow.db")) as database:
+        for key, step, value, is_nan in database.execute(asks, [run.run_id]):
+            yield key, step, "NaN" if is_nan else spelled(value)
+
+
+def _wandb(root: Path, run: RunPaths) -> Iterator[tuple[str, int, str]]:
+    for record in offline_records(root, run):
+        history = record.get("history")
+        if history is not None:
+            yield from history_numbers(history["item"])
+
+
+def history_numbers(row: dict[str, Any]) -> Iterator[tuple[str, int, str]]:
+    """The numbers of one row of a run's history, each with its own axis."""
+    for key, value in row.items():
+        prefix, _, name = key.rpartition("/")
+        axis = _axis_of(row, prefix)
+        if name in _AXES or axis is None or isinstance(value, (dict, list)):
+            continue
+        yield key, axis, spelled(float(value))
+
+
+def _axis_of(row: dict[str, Any], prefix: str) -> int | None:
+    for before in (prefix, prefix.rpartition("/")[0], ""):
+        for axis in _AXES:
+            name = f"{before}/{axis}" if before else axis
+            if name in row:
+                return int(row[name])
+    return None
+
+
+def offline_records(root: Path, run: RunPaths) -> Iterator[dict[str, Any]]:
+    """What W&B's own reader says of a run that was written without a network."""
+    program = str(Path(sys.executable).with_name("wandb"))
+    for path in sorted((root / "wandb").glob("offline-run-*/*.wandb")):
+        argv = [program, "leet", "inspect", "--json", str(path)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        records = [json.loads(line) for line in done.stdout.splitlines()]
+        names = {record["run"].get("display_name") for record in records if "run" in record}
+        if run.run_id in names:
+            yield from records

@@ -1,0 +1,101 @@
+"""The best weights of a fit: put aside while it goes on, a model folder when it is over."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import nn
+
+from overnight.errors import OvernightError
+from overnight.ledger import files
+from overnight.tasks.base import FitContext, Task
+from overnight.trainer import checkpoints, fit_state
+from overnight.trainer.evaluate import LogitsFile
+
+WEIGHTS, LOGITS = "model.safetensors", "logits.npy"
+#: What a task says of a member, for the model folder's own card.
+MEMBER_CARD = "member.json"
+
+
+class Best:
+    """Where the best weights of a fit lie.
+
+    They have a folder of their own, ``best-<step>``, with their logits on the evaluation set. The
+    one before goes once a whole checkpoint names the new one: whatever a fit is resumed from, the
+    best it knows of is there.
+
+    Args:
+        task: What is trained.
+        ctx: The fit's.
+        model: Whose weights.
+    """
+
+    def __init__(self, task: Task, ctx: FitContext, model: nn.Module) -> None:
+        self._task, self._ctx, self._model = task, ctx, model
+
+    def logits(self) -> LogitsFile | None:
+        """Where an evaluation leaves its logits; None where the task has none."""
+        if "oof" not in self._task.info.can:
+            return None
+        return LogitsFile(self._ctx.folder / f"{LOGITS}.new", len(self._ctx.valid))
+
+    def keep(self, step: int, logits: LogitsFile | None) -> str:
+        """Puts the model's weights aside; gives their folder's name.
+
+        Raises:
+            Exception: The disk did not take them; what was the best before is still there.
+        """
+        name = f"{checkpoints.BEST_PREFIX}{step}"
+        parts: dict[str, Any] = {
+            WEIGHTS: lambda path: safetensors.torch.save_model(self._model, str(path))
+        }
+        if logits is not None:
+            if logits.error is not None:
+                raise logits.error
+            parts[LOGITS] = logits.path.replace
+        checkpoints.commit(self._ctx.folder / name, parts)
+        return name
+
+    def is_there(self, name: str) -> bool:
+        """Whether a folder that :meth:`keep` made is still whole."""
+        return checkpoints.is_whole(self._ctx.folder / name)
+
+    def member(self, name: str) -> tuple[Path, Path | None]:
+        """The weights of ``name`` as the member ``best``, and their logits.
+
+        Raises:
+            OvernightError: The disk has no room for it, with the older checkpoints gone too.
+        """
+        safetensors.torch.load_model(self._model, str(self._ctx.folder / name / WEIGHTS))
+        try:
+            return self._write(name)
+        except Exception as error:
+            if not checkpoints.is_disk_trouble(error):
+                raise
+        # Older checkpoints have done their duty.
+        fit_state.tidy(self._ctx.folder, keep=1, best=name)
+        try:
+            return self._write(name)
+        except Exception as error:
+            if not checkpoints.is_disk_trouble(error):
+                raise
+            raise OvernightError("engine.no_best", where=self._ctx.folder) from error
+
+    def _write(self, name: str) -> tuple[Path, Path | None]:
+        folder = self._ctx.folder
+        (folder / f"{LOGITS}.new").unlink(missing_ok=True)
+        kept = None
+        if (folder / name / LOGITS).exists():
+            kept = folder / f"valid_{LOGITS}"
+            aside = kept.with_suffix(".new")
+            shutil.copyfile(folder / name / LOGITS, aside)
+            aside.replace(kept)
+
+        def write(path: Path) -> None:
+            said = self._task.save(self._model, path.parent, self._ctx)
+            files.replace(str(path.parent / MEMBER_CARD), files.to_json(said))
+
+        return checkpoints.commit(folder / "best", {"model": write}), kept

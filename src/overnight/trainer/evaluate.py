@@ -1,0 +1,120 @@
+"""One pass over an evaluation set: loss, metrics, and the logits as they come, into a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+
+from overnight.tasks.base import Metric
+from overnight.trainer.loader import to_device
+from overnight.trainer.precision import Precision, autocast
+
+
+class Interrupted(Exception):  # noqa: N818  (nothing went wrong)
+    """The evaluation was asked to end; the next attempt does it anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What an evaluation found.
+
+    Attributes:
+        loss: Mean over the examples.
+        metrics: By their names in docs/metrics.md.
+    """
+
+    loss: float
+    metrics: Mapping[str, float]
+
+
+class LogitsFile:
+    """``(N, K)`` float32 in a ``.npy``, filled batch by batch: never all of it in memory.
+
+    Written, not mapped: a mapped file on a full disk ends the process by a signal. A disk that
+    takes no more is noted in ``error``, and the evaluation goes on.
+
+    Args:
+        path: The file; what is there is overwritten.
+        num_examples: N.
+    """
+
+    def __init__(self, path: Path, num_examples: int) -> None:
+        self.path, self._num_examples = path, num_examples
+        self._file: IO[bytes] | None = None
+        self.error: OSError | None = None
+
+    def write(self, logits: torch.Tensor) -> None:
+        """The next examples' rows."""
+        rows = np.ascontiguousarray(logits.detach().float().cpu().numpy())
+        try:
+            if self._file is None:
+                self._file = self.path.open("wb")
+                shape = (self._num_examples, *rows.shape[1:])
+                head = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(self._file, head)
+            if self.error is None:
+                self._file.write(rows.astype("<f4", copy=False).tobytes())
+        except OSError as error:
+            self.error = error
+
+    def close(self) -> None:
+        """No more comes."""
+        try:
+            if self._file is not None:
+                self._file.close()
+        except OSError as error:
+            self.error = self.error or error
+
+
+def run(
+    model: Callable[..., Any],
+    batches: Iterable[Mapping[str, Any]],
+    metric: Metric,
+    *,
+    device: torch.device,
+    precision: Precision,
+    channels_last: bool = False,
+    logits: LogitsFile | None = None,
+    go_on: Callable[[], bool] = lambda: True,
+) -> Evaluated:
+    """Evaluates.
+
+    Args:
+        model: In evaluation mode, on ``device``.
+        batches: With targets, in the examples' order.
+        metric: A fresh one.
+        device: Where.
+        precision: Of the training.
+        channels_last: Whether the model is laid out so.
+        logits: Where they are kept.
+        go_on: Asked before each batch.
+
+    Raises:
+        Interrupted: ``go_on`` said no.
+    """
+    losses: list[tuple[torch.Tensor, int]] = []
+    for batch in batches:
+        if not go_on():
+            raise Interrupted
+        moved = to_device(batch, device, channels_last=channels_last)
+        with torch.no_grad(), autocast(precision, device):
+            outputs = model(**moved)
+        metric.update(outputs, moved)
+        losses.append((outputs["loss"].detach(), len(outputs["logits"])))
+        if logits is not None:
+            logits.write(outputs["logits"])
+    return Evaluated(_mean(losses), metric.compute())
+
+
+def _mean(losses: list[tuple[torch.Tensor, int]]) -> float:
+    """Weighed by the batches' sizes; one wait for the card instead of one a batch."""
+    if not losses:
+        return float("nan")
+    values: list[float] = torch.stack([loss.float() for loss, _ in losses]).tolist()
+    sizes = [size for _, size in losses]
+    return sum(value * size for value, size in zip(values, sizes, strict=True)) / sum(sizes)

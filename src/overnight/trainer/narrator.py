@@ -1,0 +1,77 @@
+"""Who tells a person how a fit goes, in the log. The engine calls; the run's console prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Protocol
+
+from overnight.tasks.base import Scope
+
+
+class Narrator(Protocol):
+    """What an engine has to say. Nothing of it may raise: a closed terminal ends no training."""
+
+    def begin(self, scope: Scope, facts: Mapping[str, object]) -> None:
+        """A fit begins or goes on.
+
+        Args:
+            scope: Its fold.
+            facts: ``device``, ``precision``, ``num_workers``, ``steps``, ``epochs``,
+                ``parameters``, ``trainable`` (counts) and ``resumed_step`` (0: from the start).
+        """
+        ...
+
+    def epoch(self, scope: Scope, epoch: int, epochs: int, row: Mapping[str, float]) -> None:
+        """An epoch was trained and evaluated; ``row`` is its row in the ledger."""
+        ...
+
+    def new_best(self, scope: Scope, metric: str, value: float, epoch: int) -> None:
+        """No epoch before was as good."""
+        ...
+
+    def checkpoint(self, scope: Scope, path: Path, step: int) -> None:
+        """A whole checkpoint is on the disk."""
+        ...
+
+    def checkpoint_failed(self, scope: Scope, error: Exception) -> None:
+        """The disk did not take a checkpoint; the one before is kept, and the fit goes on."""
+        ...
+
+    def stopped(
+        self,
+        scope: Scope,
+        why: Literal["early_stopped", "signal", "deadline", "pruned"],
+        epoch: int,
+        step: int,
+    ) -> None:
+        """The fit ends before its last epoch."""
+        ...
+
+
+class Silent:
+    """Says nothing."""
+
+    def begin(self, scope: Scope, facts: Mapping[str, object]) -> None:
+        """See :class:`Narrator`, as all below."""
+
+    def epoch(self, scope: Scope, epoch: int, epochs: int, row: Mapping[str, float]) -> None:
+        """An epoch is over."""
+
+    def new_best(self, scope: Scope, metric: str, value: float, epoch: int) -> None:
+        """A new best."""
+
+    def checkpoint(self, scope: Scope, path: Path, step: int) -> None:
+        """A checkpoint."""
+
+    def checkpoint_failed(self, scope: Scope, error: Exception) -> None:
+        """None."""
+
+    def stopped(
+        self,
+        scope: Scope,
+        why: Literal["early_stopped", "signal", "deadline", "pruned"],
+        epoch: int,
+        step: int,
+    ) -> None:
+        """An end before the last epoch."""

@@ -1,0 +1,135 @@
+"""What a training leaves once its folds are over: out-of-fold predictions, pictures, the model.
+
+Doing it twice leaves the same, so an attempt that died in the middle is followed by one that begins
+here again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from overnight.errors import LedgerError
+from overnight.ledger import job, media
+from overnight.ledger.paths import RunPaths
+from overnight.ledger.reader import read
+from overnight.trainer import model_folder, oof, pictures
+from overnight.trainer.console import Console, number
+from overnight.trainer.kept import Fold, Plan
+from overnight.trainer.ledger import RunLedger
+
+if TYPE_CHECKING:
+    from overnight.spec import Spec
+
+#: Rows of the table of predictions that come with their picture, and rows at all.
+_PICTURES, _ROWS = 60, 2_000
+
+
+def leave(
+    run: RunPaths,
+    console: Console,
+    spec: Spec,
+    plan: Plan,
+    done: Sequence[Fold],
+    *,
+    begun_s: float,
+) -> None:
+    """Leaves all of it, and says so.
+
+    Args:
+        run: The run.
+        console: Where its lines go.
+        spec: What was asked for.
+        plan: The data and its folds.
+        done: Every fold of the plan.
+        begun_s: The monotonic clock when this attempt began.
+
+    Raises:
+        OSError: The disk is full; another attempt does it again.
+    """
+    metrics = _out_of_fold(run, console, spec, plan, done) or _mean(done)
+    folder = model_folder.build(
+        run,
+        spec.info,
+        done,
+        labels=plan.index.labels,
+        metrics=metrics,
+        data_fingerprint=plan.index.fingerprint,
+    )
+    for fold in done:
+        source = fold.member.relative_to(run.dir).as_posix()
+        console.copy(source, f"model/{fold.scope.name}")
+    name, aliases = f"{spec.project.name}-model", ["best", "latest"]
+    sha256 = media.artifact(folder, name, "model", aliases, metadata=metrics)
+    job.event(
+        "ModelSaved", path="model", name=name, sha256=sha256, members=len(done), aliases=aliases
+    )
+    console.artifact("model/overnight.json", f"{len(done)} members, sha256 {sha256}")
+    total_s = _earlier_s(run) + time.monotonic() - begun_s
+    RunLedger().metrics({**metrics, "total_time_s": round(total_s, 1)}, summary=True)
+    said = "  ".join(f"{name} {number(name, value)}" for name, value in metrics.items())
+    console.line("DONE", f"{len(done)} folds in {total_s:.1f} s: {said}")
+
+
+def _out_of_fold(
+    run: RunPaths, console: Console, spec: Spec, plan: Plan, done: Sequence[Fold]
+) -> dict[str, float]:
+    """Keeps the out-of-fold predictions of a classifier; its numbers, none of another task."""
+    logits = {
+        fold.scope.fold: fold.logits
+        for fold in done
+        if fold.scope.fold is not None and fold.logits is not None
+    }
+    if spec.info.output != "classes" or len(logits) < len(done):
+        return {}
+    examples = plan.index.examples
+    found = oof.gather(logits, plan.fold_of, [each.target for each in examples])
+    found.save(Path(run.at("oof")), [each.id for each in examples])
+    num, num_classes = found.logits.shape
+    console.artifact("oof/oof_logits.npy", f"{num:,} x {num_classes:,}, out of fold")
+    _show(plan, found)
+    console.artifact("media/", "confusion matrix, per class, predictions (worst first)")
+    return found.metrics()
+
+
+def _show(plan: Plan, found: oof.OutOfFold) -> None:
+    examples, labels = plan.index.examples, plan.index.labels
+    confusion_KK = found.confusion()
+    save = partial(media.table, caption="out of fold")
+    media.figure(pictures.confusion_picture(confusion_KK, labels), "confusion_matrix")
+    columns = ["truth", "prediction", "count"]
+    cells = pictures.confusion_rows(confusion_KK, labels)
+    save(columns, cells, "confusion_matrix", plot="confusion_matrix")
+    columns = ["class", "precision", "recall", "f1", "num"]
+    save(columns, pictures.class_rows(confusion_KK, labels), "per_class")
+    order = pictures.worst_first(found)[:_ROWS]
+    rows = pictures.prediction_rows(found, order, examples, labels)
+    with_picture = (
+        [pictures.preview(examples[int(found.rows[at])]) if rank < _PICTURES else None, *row]
+        for rank, (at, row) in enumerate(zip(order, rows, strict=True))
+    )
+    columns = ["image", "id", "truth", "prediction", "confidence", "fold"]
+    save(columns, with_picture, "predictions")
+
+
+def _mean(done: Sequence[Fold]) -> dict[str, float]:
+    """Of a task without out-of-fold predictions: the folds' best epochs, averaged."""
+    names = [name for name in done[0].metrics if name != "epoch"] if done else []
+    return {
+        name: sum(float(fold.metrics[name]) for fold in done) / len(done)
+        for name in names
+        if all(name in fold.metrics for fold in done)
+    }
+
+
+def _earlier_s(run: RunPaths) -> float:
+    """Seconds that earlier attempts ran; the waits between them are left out."""
+    try:
+        events = read(run.dir, "events").records
+    except LedgerError:
+        return 0.0
+    ended = (event for event in events if event.get("_event") == "Exited")
+    return sum(float(event.get("ran_s") or 0.0) for event in ended)

@@ -1,0 +1,89 @@
+"""What ``overnight train`` and ``overnight run CONFIG`` refuse, before anything is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from overnight.cli import main
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A config that nothing is wrong with, in a project of its own."""
+    for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("OVERNIGHT_LANG", "en")
+    monkeypatch.setenv("OVERNIGHT_ROOT", str(tmp_path / "root"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "train.csv").write_text("ID,target\n")
+    path = tmp_path / "tiny.yaml"
+    path.write_text(
+        "task: image_classification\ndata: {train_csv: train.csv, image_dir_train: images}\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["train"], "no config was named"),
+        (["train", "--detach"], "no config was named"),
+        (["train", "job.py"], "this is no YAML config"),
+        (["train", "-c", "{config}", "other.yaml"], "two configs were named"),
+        (["train", "-c", "nowhere.yaml"], "the file does not exist"),
+        (["train", "-c", "tyni.yaml"], "did you mean tiny.yaml?"),
+        (["train", "-c", "{config}", "--set", "train.epochs=0"], "must be at least 1"),
+        (["train", "-c", "{config}", "--set", "train.epoch=3"], "did you mean 'epochs'"),
+        (["train", "-c", "{config}", "--set", "data.train_csv=x.csv"], "x.csv"),
+        (["train", "-c", "{config}", "--set", "epochs"], "not of the form KEY=VALUE"),
+        (["train", "-c", "{config}", "--name", "a/b"], "the name holds a /"),
+        (["train", "-c", "{config}", "--notify", "nobody"], "nobody"),
+        (["train", "-c", "{config}", "--stall-after", "soon"], "no length of time"),
+        (["run", "{config}", "--epochs", "3"], "takes no arguments"),
+        (["run", "{config}", "--python", "python3"], "Overnight's own Python"),
+        (["run", "{config}", "--map", "/a=/b"], "--map is for notebooks"),
+        (["check", "{config}"], "reads without a mistake"),
+    ],
+)
+def test_each_mistake_is_told_and_nothing_is_started(
+    config: Path, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    code = main([word.format(config=config) for word in words])
+    said = capsys.readouterr()
+    assert says in said.err
+    assert said.out == ""
+    assert code == 2
+    assert not (config.parent / "root").exists()
+
+
+def test_all_mistakes_are_told_at_once(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(config.read_text() + "train: {epochs: 0, optimiser: adam}\nmodle: {}\n")
+    assert main(["train", "-c", str(config), "--name", "a/b", "--alert", "when?"]) == 2
+    said = capsys.readouterr().err
+    for part in ("epochs", "optimizer", "'model'", "the name holds a /", "'when?'"):
+        assert part in said, said
+
+
+def test_a_library_that_is_missing_is_one_line(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from overnight.start import config as configs
+
+    monkeypatch.setattr(configs, "find_spec", lambda name: None if name == "timm" else object())
+    assert main(["train", "-c", str(config)]) == 2
+    said = capsys.readouterr().err
+    assert "timm" in said
+    assert "pip install 'overnight[train]'" in said
+
+
+def test_the_demos_config_reads_without_a_mistake() -> None:
+    from overnight.spec import read
+
+    path = Path(__file__).parents[2] / "examples" / "digits.yaml"
+    spec = read(path)
+    assert spec.project.name == "digits-cv"
+    demo = (path.parents[1] / "Makefile").read_text(encoding="utf-8")
+    assert f"--config examples/{path.name}" in demo

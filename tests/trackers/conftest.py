@@ -1,0 +1,98 @@
+"""Runs made by hand, and a mirror of this process's own."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from overnight.agent.mirror import Mirror
+from overnight.ledger import files
+from overnight.ledger.paths import RunPaths, create_run
+from overnight.ledger.writer import Pen
+from overnight.outbox import track
+from overnight.outbox.folder import AgentPaths, agent_paths
+
+
+class Bench:
+    """A root with runs, and the mirror that a lane needs."""
+
+    def __init__(self, root: Path, paths: AgentPaths) -> None:
+        self.root = root
+        self.paths = paths
+
+    def run(self, *trackers: dict[str, Any], name: str = "job", kind: str = "run") -> RunPaths:
+        """A run with a ``track.json``."""
+        run = create_run(str(self.root), kind, name)
+        info = {
+            "run_id": run.run_id,
+            "name": name,
+            "kind": kind,
+            "created_us": time.time_ns() // 1000,
+            "labels": ["baseline", "size=small"],
+            "target": "job.py",
+        }
+        files.replace(run.run_json, files.to_json(info))
+        Path(run.config_yaml).write_text("train: {lr: 0.1, epochs: 3}\nnothing: null\n")
+        track.write(run, list(trackers) or [{"name": "mlflow", "address": ""}])
+        return run
+
+    def write(self, run: RunPaths, *rows: dict[str, Any], attempt: int = 0) -> None:
+        """Appends rows of metrics."""
+        pen = Pen(run.dir, "metrics", attempt=attempt)
+        for row in rows:
+            pen.append({"_kind": "epoch" if "epoch" in row else "step", **row})
+        pen.close()
+
+    def end(self, run: RunPaths, code: int = 0) -> None:
+        """The run is over."""
+        files.replace(run.exit_json, files.to_json({"attempt": 0, "code": code}))
+
+    def mirror(self, run: RunPaths, *, again: bool = False) -> dict[str, Any]:
+        """Takes everything there that can be; the cursor as it is then."""
+        for asked in track.ask(run, again=again):
+            Mirror(self.paths, asked.lane, lingers_s=0.0).work()
+        return files.read_json(run.cursor(track.wanted(run)[0].name)) or {}
+
+    def mirror_while(self, run: RunPaths, holds: Callable[[], bool]) -> None:
+        """The same for a run that goes on: leaves once ``holds``."""
+        [asked] = track.ask(run)
+        mirror = Mirror(self.paths, asked.lane, lingers_s=0.0)
+        mirror._sleep = lambda _: setattr(mirror, "told_to_go", holds())  # type: ignore[method-assign]
+        mirror.work()
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ``mlflow.db`` with its tables, which take two seconds to make."""
+    from overnight.trackers.mlflow import Mlflow
+
+    root = tmp_path_factory.mktemp("database")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        Mlflow("", root, {}).client()
+    return root / "mlflow.db"
+
+
+@pytest.fixture
+def ready(bench: Bench, database: Path) -> Bench:
+    """The same, its database made."""
+    shutil.copy(database, bench.root / "mlflow.db")
+    return bench
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("MLFLOW_TRACKING_URI", "WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    root = tmp_path / 'a root\'s "folder"'
+    root.mkdir()
+    return Bench(root, agent_paths().make())
