@@ -82,7 +82,8 @@ _CLOSING = re.compile(
 # A dead program does not train on: this after a traceback means that it was caught.
 _TRAINS_ON = re.compile(
     # Our own trainer's last line may name the step it gave up at.
-    r"(?!\[ERROR\] ).{0,120}?(?:\b(?:epoch|step|iter|iteration|batch|loss|acc|accuracy)\b|에폭|에포크)\W{0,4}\d",
+    r"(?!\[ERROR\] ).{0,120}?"
+    r"(?:\b(?:epoch|step|iter|iteration|batch|loss|acc|accuracy)\b|에폭|에포크)\W{0,4}\d",
     re.IGNORECASE,
 )
 
