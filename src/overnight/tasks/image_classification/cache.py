@@ -179,10 +179,16 @@ def _room(examples: Sequence[Example], size: int) -> tuple[list[int], int]:
 
 def _free_bytes() -> int | None:
     """What the machine and the containers around this process leave; None where nobody says."""
-    if sys.platform != "linux":
-        import psutil
+    return _free_on_linux() if sys.platform == "linux" else _free_elsewhere()
 
-        return int(psutil.virtual_memory().available)
+
+def _free_elsewhere() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def _free_on_linux() -> int | None:
     available = None
     for line in Path("/proc/meminfo").read_text("ascii").splitlines():
         if line.startswith("MemAvailable:"):
