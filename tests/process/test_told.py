@@ -285,6 +285,9 @@ def test_after_a_reboot_the_next_verb_has_the_loss_told(workplace, phone, paths,
         workplace.kill(kill(workplace if kill is the_agent else run))
         if kill is workplace.supervisor:
             workplace.kill(the_agent(workplace))
+            # One that it had begun to start would see the job's end before that is made old.
+            while (late := summon.alive()) is not None:
+                workplace.kill(late)
     # As if all of it had been written before the machine was started anew.
     for path in (run.keeper_json, run.lease):
         said = files.read_json(path) or {}

@@ -116,7 +116,8 @@ def test_data_that_cannot_be_read_is_a_cause_a_person_understands(
     assert done.returncode == 2, done.stdout
     end = done.stdout.splitlines()[-1]
     assert end.startswith("[EXIT][ERROR] training failed: It gave up: ")
-    assert "0005.png" in end
+    assert "1 of 24 images cannot be used" in end
+    assert "0005.png" in done.stdout
     (folder,) = workplace.runs()
     run = RunPaths(str(folder))
     assert last_line(workplace, run) == "[EXIT] TRAINING ERROR code=2"

@@ -144,7 +144,8 @@ def test_the_true_end_lies_near_the_range(
             )
             assert estimate.source == training.source
             assert estimate.unit == training.unit
-        assert told >= 2, "it must speak in the second half at the latest"
+        # These trainings take some seconds, of which five have to be timed before it speaks.
+        assert told >= 1, "it must speak in the last quarter at the latest"
         assert near >= told - 1, "once may be the machine's fault"
 
 
