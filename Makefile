@@ -24,7 +24,7 @@ help: ## Say what can be made
 	@echo "  Settings: TESTS=tests/ledger WORKERS=2 KILLS=200 SEED=7 PYTHON=/path/to/python3"
 
 .PHONY: setup
-setup: $(READY) ## Make .venv with everything in requirements.lock (3.2 GB to download, once)
+setup: $(READY) ## Make .venv with everything in requirements.lock (3.3 GB to download, once)
 	@echo "Ready: $(BIN)/overnight (make demo, make test)"
 
 $(READY): requirements.lock pyproject.toml workshop/setup.sh
