@@ -13,6 +13,7 @@ TESTS ?= tests
 KILLS ?= 200
 ALERTS ?= 1000
 N ?= 20
+DEVICES ?= 1
 SEED ?= 7
 PYTHON ?=
 export PYTHON
@@ -84,7 +85,7 @@ storm-courier: $(READY) ## Send 1,000 messages while killing who sends them; cou
 
 .PHONY: resume-proof
 resume-proof: $(READY) ## Kill trainings in the middle of everything; compare the weights they end with
-	$(BIN)/python -m overnight.testing.resume_proof --kills $(N) --seed $(SEED)
+	$(BIN)/python -m overnight.testing.resume_proof --kills $(N) --seed $(SEED) --devices $(DEVICES)
 
 .PHONY: parity
 parity: $(READY) ## The first 20 losses beside those of the plainest script with the same seed
@@ -93,6 +94,11 @@ parity: $(READY) ## The first 20 losses beside those of the plainest script with
 .PHONY: mirror-proof
 mirror-proof: $(READY) ## Kill mirrors while runs go on; read every number back from MLflow and W&B
 	$(BIN)/python -m overnight.testing.mirror_proof --seed $(SEED)
+	$(BIN)/python -m overnight.testing.mirror_proof --seed $(SEED) --online --only wandb
+
+.PHONY: test-live
+test-live: $(READY) ## The same against W&B itself: WANDB_API_KEY=... make test-live
+	@$(BIN)/python -m overnight.testing.mirror_proof --seed $(SEED) --live --only wandb
 
 .PHONY: docs
 docs: $(READY) ## Follow every link of the documents, run their examples

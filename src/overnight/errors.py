@@ -85,6 +85,14 @@ class UserErrors(Exception):
         self.errors = tuple(errors)
         super().__init__("; ".join(error.what for error in errors))
 
+    def __str__(self) -> str:
+        """A line each, as Python shows it: where, what, how to put it right."""
+        lines = [
+            ": ".join(filter(None, (error.where, "; ".join(filter(None, (error.what, error.fix))))))
+            for error in self.errors
+        ]
+        return "\n".join(lines if len(lines) == 1 else ["", *(f"  {line}" for line in lines)])
+
 
 class NotebookError(UserError):
     """A notebook that cannot be read, or that cannot become a script that runs alone."""

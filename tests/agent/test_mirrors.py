@@ -68,6 +68,25 @@ def test_one_that_does_not_answer_is_left_alone_until_somebody_asks(
     assert found == [lane]
 
 
+def test_one_run_that_has_to_wait_is_waited_for_alone(
+    tmp_path: Path, paths: AgentPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = asked(tmp_path, "a")
+    [request] = track.asked()
+    track.defer(request, 600.0, "not now")
+    mirrors = Mirrors(paths)
+    found = started(mirrors, monkeypatch)
+    assert 500 < mirrors.look(time.monotonic()) <= 600
+    assert not found
+    [request] = track.asked()
+    assert request.failures == 1
+    asked(tmp_path, "b")  # another one of the same tracker does not wait for it
+    mirrors.look(time.monotonic())
+    assert found == [request.lane]
+    track.ask(waits, {}, again=True)
+    assert not any(each.wait_s() for each in track.asked())
+
+
 def test_keys_that_nobody_needs_any_more_go(tmp_path: Path, paths: AgentPaths) -> None:
     import os
 

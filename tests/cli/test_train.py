@@ -17,11 +17,19 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OVERNIGHT_LANG", "en")
     monkeypatch.setenv("OVERNIGHT_ROOT", str(tmp_path / "root"))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (tmp_path / "images").mkdir()
-    (tmp_path / "train.csv").write_text("ID,target\n")
+    rows = []
+    for number in range(4):
+        (tmp_path / "images" / f"{number}.png").write_bytes(b"opened by the trainer only")
+        rows.append(f"{number},{'cat' if number < 2 else 'dog'}\n")
+    (tmp_path / "train.csv").write_text("ID,target\n" + "".join(rows))
     path = tmp_path / "tiny.yaml"
     path.write_text(
-        "task: image_classification\ndata: {train_csv: train.csv, image_dir_train: images}\n"
+        "task: image_classification\n"
+        "data: {train_csv: train.csv, image_dir_train: images, folds: 2}\n"
+        "model: {pretrained: false}\n"
     )
     return path
 
@@ -42,10 +50,14 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["train", "-c", "{config}", "--name", "a/b"], "the name holds a /"),
         (["train", "-c", "{config}", "--notify", "nobody"], "nobody"),
         (["train", "-c", "{config}", "--stall-after", "soon"], "no length of time"),
+        (["train", "-c", "{config}", "--set", "model.pretrained=true"], "HF_HUB_OFFLINE is set"),
+        (["train", "-c", "{config}", "--set", "data.id_col=name"], "there is no column 'name'"),
+        (["train", "-c", "{config}", "--set", "data.class_names=[cat]"], "that is no class: 2"),
+        (["train", "-c", "{config}", "--set", "data.image_dir_train=."], "4 of 4 images"),
+        (["train", "-c", "{config}", "--set", "data.folds=5"], "cannot be split into 5 folds"),
         (["run", "{config}", "--epochs", "3"], "takes no arguments"),
         (["run", "{config}", "--python", "python3"], "Overnight's own Python"),
         (["run", "{config}", "--map", "/a=/b"], "--map is for notebooks"),
-        (["check", "{config}"], "reads without a mistake"),
     ],
 )
 def test_each_mistake_is_told_and_nothing_is_started(
@@ -87,3 +99,14 @@ def test_the_demos_config_reads_without_a_mistake() -> None:
     assert spec.project.name == "digits-cv"
     demo = (path.parents[1] / "Makefile").read_text(encoding="utf-8")
     assert f"--config examples/{path.name}" in demo
+
+
+def test_mistakes_of_config_data_and_weights_are_told_in_one_go(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (config.parent / "images" / "3.png").unlink()
+    words = ["--set", "model.pretrained=true", "--name", "a/b"]
+    assert main(["train", "-c", str(config), *words]) == 2
+    said = capsys.readouterr().err
+    for part in ("1 of 4 images are not there", "3", "HF_HUB_OFFLINE is set", "holds a /"):
+        assert part in said, said

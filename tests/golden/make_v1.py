@@ -4,6 +4,8 @@ A folder per run with every file and every kind of record of docs/ledger-format.
 version's own pens under a clock that stands still between records. What the pens would not do by
 themselves (die in the middle of a line) is done to their files. ``tests/golden/v1`` is the result;
 it is never made again once version 2 exists, only read.
+
+One file: each run is a list of what happened to it, and nothing else.
 """
 
 from __future__ import annotations
@@ -13,15 +15,28 @@ import json
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from overnight.ledger import files, index
+import numpy as np
+
+from overnight.ledger import boxes, files, index
+from overnight.ledger.artifact import version
 from overnight.ledger.identity import Identity
 from overnight.ledger.paths import RunPaths
+from overnight.ledger.shelf import Shelf, writer
+from overnight.ledger.table import write_table
 from overnight.ledger.writer import Pen
+from overnight.outbox import track
+from overnight.tasks.base import FitResult, Scope
+from overnight.tasks.image_classification.config import INFO
 from overnight.testing.faults import FakeClock
+from overnight.trackers.base import Rejected
+from overnight.trackers.cursor import Cursor
+from overnight.trackers.records import Records, end_of
+from overnight.trainer import checkpoints, kept, model_folder, oof
 
 #: 2026-01-01 09:00:00 UTC.
 NINE_S = 1_767_258_000.0
@@ -29,6 +44,15 @@ HOST = "golden-host"
 ROOT = "/home/kim/digits"
 DATE = "20260101"
 RESUMED = "digits_20260101_0900"
+#: Which mirror took the training to MLflow before it was killed.
+LANE = "0123456789abcdef01234567"
+#: 4 x 3 pixels of colour. What packs a picture may change, this does not.
+PICTURE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000040000000308020000003b9639910000001a4944415478"
+    "5e636260e7139551d632b4b077f3650a4102281c009de109b50297a8260000000049454e44ae426082"
+)
+#: One pixel, once.
+FILM = bytes.fromhex("47494638396101000100800000000000ffffff2c00000000010001000002024401003b")
 
 
 def identity(pid: int, *, boot: str = "b007") -> Identity:
@@ -39,10 +63,10 @@ def identity(pid: int, *, boot: str = "b007") -> Identity:
 class Maker:
     """One run's folder, ``FOLDER/<run_id>``, as it would lie in its root."""
 
-    def __init__(self, folder: Path, name: str, clock: FakeClock) -> None:
+    def __init__(self, folder: Path, name: str, clock: FakeClock, kind: str = "run") -> None:
         self.run = RunPaths(str(folder / f"{name}_{DATE}_0900"))
-        self.place = RunPaths(f"{ROOT}/experiments/run/{DATE}/{self.run.run_id}")
-        self.name, self.clock = name, clock
+        self.place = RunPaths(f"{ROOT}/experiments/{kind}/{DATE}/{self.run.run_id}")
+        self.name, self.clock, self.kind = name, clock, kind
         for part in ("", "code", "control", "claims", "media", "ckpt"):
             Path(self.run.at(part)).mkdir(parents=True)
         (Path(self.run.code) / "train.sh").write_text("echo training\n")
@@ -61,7 +85,7 @@ class Maker:
             schema_version=1,
             run_id=self.run.run_id,
             name=self.name,
-            kind="run",
+            kind=self.kind,
             argv=["bash", "train.sh", "--epochs", "3", "--hf-token", "[hidden]"],
             cwd=ROOT,
             root=ROOT,
@@ -301,7 +325,7 @@ def told(run_dir: Path) -> None:
 
 
 def shown(run_dir: Path) -> None:
-    """Adds a record of each further kind of media. Last of all: no clock reading moves for it."""
+    """Adds a record of each further kind of media, last: no reading of the clock moves for it."""
     run = RunPaths(str(run_dir))
 
     def stored(name: str, data: bytes) -> dict[str, Any]:
@@ -352,6 +376,196 @@ def shown(run_dir: Path) -> None:
     pen.close()
 
 
+CONFIG = """\
+task: image_classification
+project: {name: flowers, seed: 42}
+data: {train_csv: train.csv, image_dir_train: images, folds: 2}
+model: {name: resnet10t, pretrained: false}
+train: {img_size: 32, batch_size: 4, epochs: 2, lr: 0.003}
+track: [mlflow]
+"""
+#: Of each fold's two epochs: training loss, validation loss, accuracy, macro F1.
+EPOCHS = [[(2.5, 1.5, 0.5, 0.25), (1.25, 0.75, 1.0, 1.0)], [(2.25, 1.75, 0.25, 0.125),
+          (1.0, 0.875, 0.75, 0.625)]]  # fmt: skip
+
+
+def trained(folder: Path, clock: FakeClock) -> None:
+    """Two folds of our own trainer, killed in the second one; its mirror was killed as well."""
+    maker = Maker(folder, "flowers", clock, kind="train")
+    run = maker.run
+    maker.asked()
+    Path(run.config_yaml).write_text(CONFIG)
+    track.write(
+        run,
+        [
+            {"name": "mlflow", "address": "", "project": "꽃", "tags": ["기준선"]},
+            {"name": "wandb", "address": "https://api.wandb.ai", "mode": "offline"},
+        ],
+    )
+    maker.attended()
+    maker.events(QUEUED, STARTED)
+    kept.check_plan(run, "f" * 64, [0, 1, 0, 1])
+    Path(run.at("architecture.txt")).write_text(
+        "layer   kind    output  parameters\nfc      Linear  3       1,539\n"
+    )
+    fit(maker, 0, attempt=0, epochs=range(2))
+    fold_over(run, 0, [[2.0, 0.5, -1.0], [0.25, 0.5, 3.0]])
+    fit(maker, 1, attempt=0, epochs=range(1))
+    maker.ended(0, None, 9, 41.25)
+    cause = {"kind": "signal_kill", "evidence": "", "fields": {"name": "SIGKILL"}}
+    maker.events(
+        exited(None, 9, "failed", cause, final=False),
+        {"_event": "Restarting", "in_s": 5.0, "restarts_left": 0},
+    )
+    mirrored(run)
+
+    clock.advance(60)
+    maker.attended(supervisor=200, keeper=201, job=202, attempt=1, generation=2)
+    maker.events({**STARTED, "job_pid": 202, "keeper_pid": 201, "resumed": True}, attempt=1)
+    # Its checkpoint lies within the first epoch of the fold: that is gone over again.
+    fit(maker, 1, attempt=1, epochs=range(2), from_step=2)
+    fold_over(run, 1, [[0.5, 2.5, 0.25], [1.0, 0.75, -0.5]])
+    left(maker, attempt=1)
+    maker.ended(1, 0, None, 41.25)
+    maker.events(exited(0, None, "finished"), attempt=1)
+    index.add(maker.place, name=maker.name, created_us=round(NINE_S * 1e6) + 4)
+    index.end(maker.place, {"state": "finished", "code": 0})
+
+
+def fit(
+    maker: Maker, fold: int, *, attempt: int, epochs: range, from_step: int = 1
+) -> None:  # fmt: skip
+    """The rows and events of a fold: two steps an epoch."""
+    job, metrics = maker.pen("job", attempt), maker.pen("metrics", attempt)
+    if (fold, attempt) == (0, 0):
+        job.append({"_event": "Configured", "task": "image_classification", "epochs": 2})
+        job.append({"_event": "DatasetUsed", "name": "flowers-data", "fingerprint": "f" * 64})
+        metrics.append({"_kind": "summary", "num_parameters": 1539, "flops": 3072})
+    job.append({"_event": "PhaseStarted", "phase": "fit", "fold": fold})
+    for epoch in epochs:
+        for step in (2 * epoch + 1, 2 * epoch + 2):
+            if step >= from_step:
+                metrics.append({"_kind": "step", "fold": fold, "step": step,
+                                "batch_loss": 4.0 / step, "lr": 0.003})  # fmt: skip
+        train_loss, valid_loss, accuracy, macro_f1 = EPOCHS[fold][epoch]
+        metrics.append({
+            "_kind": "epoch", "fold": fold, "epoch": epoch + 1, "train_loss": train_loss,
+            "valid_loss": valid_loss, "train_accuracy": accuracy, "train_macro_f1": macro_f1,
+            "accuracy": accuracy, "macro_f1": macro_f1, "best_macro_f1": macro_f1, "lr": 0.0015,
+            "time_s": 12.5, "mem_MiB": 812.5,
+        })  # fmt: skip
+        job.append({"_event": "NewBest", "metric": "macro_f1", "value": macro_f1,
+                    "epoch": epoch + 1, "fold": fold})  # fmt: skip
+        job.append({"_event": "Progress", "done": 2.0 * fold + epoch + 1, "total": 4,
+                    "unit": "epoch"})  # fmt: skip
+    if epochs == range(2):
+        _, valid_loss, accuracy, macro_f1 = EPOCHS[fold][-1]
+        metrics.append({"_kind": "summary", "fold": fold, "valid_loss": valid_loss,
+                        "accuracy": accuracy, "macro_f1": macro_f1})  # fmt: skip
+    job.close()
+    metrics.close()
+
+
+def fold_over(run: RunPaths, fold: int, logits: list[list[float]]) -> None:
+    """What a fold leaves in ckpt/."""
+    scope = Scope(fold)
+    base = kept.folder(run, scope)
+    texts = {
+        "model.safetensors": f"weights {fold}",
+        "config.json": "{}",
+        "member.json": '{"base_model": {"name": "resnet10t"}}',
+    }
+    writers = {name: partial(Path.write_text, data=text) for name, text in texts.items()}
+    checkpoints.commit(base / "best", writers)
+    np.save(base / "valid_logits.npy", np.array(logits, dtype=np.float32))
+    _, valid_loss, accuracy, macro_f1 = EPOCHS[fold][-1]
+    metrics = {"epoch": 2, "valid_loss": valid_loss, "accuracy": accuracy, "macro_f1": macro_f1}
+    result = FitResult(base / "best", metrics, "finished", base / "valid_logits.npy")
+    kept.keep(run, scope, result)
+    model_folder.point(Path(run.ckpt) / f"best_{scope.name}", base / "best")
+
+
+def mirrored(run: RunPaths) -> None:
+    """How far MLflow's mirror was: in the middle of its third batch, one value set aside."""
+    records = Records(run.dir, {})
+    cursor = Cursor(LANE, url="mlflow.db#/experiments/1/runs/0a1b2c")
+    for _ in range(2):
+        taken = records.take(7)
+        cursor.files = end_of(taken, cursor.files)
+        cursor.number += len(taken)
+        cursor.num_records += len(taken)
+    cursor.sending = end_of(records.take(2), cursor.files)
+    cursor.sent = {
+        "axes": [["train", 0, None, "step", 0, 4], ["train", 0, None, "epoch", 0, 2]],
+        "kinds": {"num_parameters": ["summary"], "flops": ["summary"],
+                  "fold0/batch_loss": ["step"]},
+    }  # fmt: skip
+    cursor.reject([Rejected("fold0/batch_loss", "no such name", "metrics.jsonl", 1)])
+    cursor.save(run, "mlflow")
+
+
+def left(maker: Maker, attempt: int) -> None:
+    """What a training leaves once its folds are over."""
+    run = maker.run
+    folds = [fold for at in range(2) if (fold := kept.kept(run, Scope(at))) is not None]
+    found = oof.gather({at: fold.logits for at, fold in enumerate(folds) if fold.logits},
+                       [0, 1, 0, 1], [0, 1, 2, 0])  # fmt: skip
+    found.save(Path(run.at("oof")), ["꽃 1.jpg", "꽃 2.jpg", "꽃 3.jpg", "꽃 4.jpg"])
+    # What a processor makes of an exponent may change, this does not.
+    metrics = {**found.metrics(), "valid_loss": 0.321854}
+    with mock.patch("overnight.__version__", "0.1.0"):
+        model = model_folder.build(
+            run,
+            INFO,
+            folds,
+            labels=["장미", "백합", "국화"],
+            metrics=metrics,
+            data_fingerprint="f" * 64,
+        )
+    pen = maker.pen("metrics", attempt)
+    pen.append({"_kind": "summary", **metrics, "total_time_s": 82.5})
+    pen.close()
+    card = Path(run.media) / "dataset" / "card.json"
+    card.parent.mkdir()
+    card.write_text('{"num_examples": 4}\n')
+    pen = maker.pen("media", attempt)
+
+    def note(kind: str, key: str, fields: dict[str, Any]) -> None:
+        pen.append({"_kind": kind, "key": key, **fields})
+
+    def shelf() -> Shelf:
+        return Shelf(run, "", pen.next_seq)
+
+    def noted(name: str, kind: str, path: Path, **more: Any) -> None:
+        note("artifact", name, {"kind": kind, **version(shelf(), str(path)).fields(), **more})
+
+    noted("flowers-data", "dataset", card.parent, aliases=["latest"], metadata={"num_examples": 4})
+    note("figure", "confusion_matrix", shelf().picture(PICTURE, "confusion_matrix"))
+    cells = [("장미", "장미", 1), ("백합", "국화", 1), ("국화", "국화", 1), ("장미", "백합", 1)]
+    columns = ["truth", "prediction", "count"]
+    note("table", "confusion_matrix", {
+        **write_table(shelf(), "confusion_matrix", columns, cells), "plot": "confusion_matrix",
+        "caption": "out of fold",
+    })  # fmt: skip
+    (Path(run.at("code")) / "worst.png").write_bytes(PICTURE)
+    rows = [[Path(run.at("code", "worst.png")), "꽃 2.jpg", "백합", "국화", 0.875, 1],
+            [None, "꽃 1.jpg", "장미", "장미", float("nan"), 0]]  # fmt: skip
+    columns = ["image", "id", "truth", "prediction", "confidence", "fold"]
+    note("table", "predictions", write_table(shelf(), "predictions", columns, rows))
+    mask = shelf().part(".png", writer(PICTURE))
+    note("image", "valid/worst", {
+        **shelf().picture(PICTURE, "valid/worst"), "fold": 1, "epoch": 2,
+        "masks": {"truth": mask}, "labels": {"1": "백합"}, "unit": "share",
+        "boxes": boxes.kept([[0, 0, 0.5, 1]], "share", "xywh"),
+    })  # fmt: skip
+    note("video", "epochs", {**shelf().put("epochs", ".gif", writer(FILM)), "epoch": 2})
+    noted("flowers-model", "model", model, aliases=["best", "latest"], metadata=metrics)
+    pen.close()
+    job = maker.pen("job", attempt)
+    job.append({"_event": "ModelSaved", "path": "model", "members": 2})
+    job.close()
+
+
 def make(folder: Path) -> None:
     """Writes ``folder/runs/<run_id>`` and ``folder/index/golden-host.jsonl``."""
     state = folder / "state"
@@ -361,6 +575,7 @@ def make(folder: Path) -> None:
             each(folder / "runs", clock)
         told(folder / "runs" / RESUMED)
         shown(folder / "runs" / RESUMED)
+        trained(folder / "runs", clock)
     # Where this machine keeps its index is not the format's business.
     (written,) = state.rglob("*.jsonl")
     (folder / "index").mkdir()

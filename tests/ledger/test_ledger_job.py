@@ -268,7 +268,7 @@ def test_threads_that_log_first_at_once_agree_on_one_pen(job: Run, run: RunPaths
 
 
 def test_a_picture_is_kept_and_noted(job: Run, run: RunPaths, tmp_path: Path) -> None:
-    (tmp_path / "a picture.PNG").write_bytes(b"not really")
+    (tmp_path / "a picture.PNG").write_bytes(b"\x89PNG\r\n\x1a\n not really")
     done = job(
         "import overnight, pathlib\n"
         "class Figure:\n"
@@ -284,7 +284,7 @@ def test_a_picture_is_kept_and_noted(job: Run, run: RunPaths, tmp_path: Path) ->
         path = Path(run.dir, record["path"])
         assert path.parent == Path(run.media)
         assert len(path.name.encode()) < 200
-    assert Path(run.dir, book[0]["path"]).read_bytes() == b"not really"
+    assert Path(run.dir, book[0]["path"]).read_bytes() == b"\x89PNG\r\n\x1a\n not really"
     assert book[0]["step"] == 3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from PIL import Image
 
 from overnight.errors import UserError
 from overnight.ledger import png
-from overnight.ledger.pixels import Raster, class_ids, is_picture, picture
+from overnight.ledger.masks import class_ids, of_classes
+from overnight.ledger.pixels import Raster, is_picture, picture
 
 GREY = np.arange(5 * 7, dtype=np.uint8).reshape(5, 7)
 RGB = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
@@ -63,8 +65,8 @@ def test_a_png_is_read_back_to_the_bit(
         (RGB.astype(np.float32), RGB),
         (RGB.astype(np.float16) / 255, RGB),
         (GREY > 9, (GREY > 9).astype(np.uint8) * 255),
-        (np.array([[-1.0, 0.5], [np.nan, np.inf]]), np.array([[0, 128], [0, 255]], np.uint8)),
-        (np.array([[-2.1, 2.6]]), np.array([[0, 255]], np.uint8)),
+        (np.array([[-0.1, 0.5], [np.nan, np.inf]]), np.array([[0, 128], [0, 255]], np.uint8)),
+        (np.full((2, 2), np.nan), np.zeros((2, 2), np.uint8)),
         (np.ones((3, 4, 3), np.uint8), np.ones((3, 4, 3), np.uint8)),
         (Image.fromarray(RGB), RGB),
         (Image.fromarray(RGBA), RGBA),
@@ -73,6 +75,9 @@ def test_a_png_is_read_back_to_the_bit(
         (PALETTE, np.asarray(PALETTE.convert("RGB"))),
         (CMYK, np.asarray(CMYK.convert("RGB"))),
         (memoryview(RGB.tobytes()).cast("B", (5, 7, 3)), RGB),
+        (Image.fromarray(GREY.astype(np.int32)), GREY),
+        (Image.fromarray(GREY.astype(np.uint16)), GREY),
+        (Image.fromarray(GREY.astype(np.float32) / 255), GREY),
     ],
 )  # fmt: skip
 def test_a_picture_of_any_kind_is_kept_as_it_is(given: Any, seen: Any) -> None:
@@ -80,6 +85,40 @@ def test_a_picture_of_any_kind_is_kept_as_it_is(given: Any, seen: Any) -> None:
     assert np.array_equal(read_back(picture(given)), seen)
     if before is not None:  # the job goes on with what it gave
         assert np.array_equal(before, given, equal_nan=before.dtype.kind == "f")
+
+
+#: 0, a quarter, half and all of the way from the lowest to the highest.
+RAMP = np.array([[0, 64], [128, 255]], np.uint8)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        np.array([[-2.0, -1.0], [0.0, 2.0]]),
+        np.array([[-1.0, -0.5], [0.0, 1.0]], np.float16),
+        np.array([[-20, -10], [0, 20]]) * 1000,
+        np.array([[0, 16384], [32768, 65535]], np.uint16),
+        np.array([[0, 250.0], [500.0, 1000.0]]),
+        Image.fromarray(np.array([[0, 16384], [32768, 65535]], np.uint16)),
+        Image.fromarray(np.array([[0, 750], [1500, 3000]], np.int32)),
+        Image.fromarray(np.array([[-1, -0.5], [0, 1]], np.float32)),
+    ],
+)
+def test_numbers_of_any_other_range_are_drawn_whole_and_that_is_said(
+    given: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("overnight.ledger.complaint._said", set())
+    monkeypatch.setenv("OVERNIGHT_LANG", "en")
+    for _ in range(2):
+        assert abs(read_back(picture(given)).astype(int) - RAMP).max() <= 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "from its lowest, black, to its highest, white" in said
+
+
+def test_an_array_on_the_disk_is_an_array(tmp_path: Path) -> None:
+    mapped = np.memmap(tmp_path / "mapped", dtype=np.uint8, mode="w+", shape=RGB.shape)
+    mapped[:] = RGB
+    assert np.array_equal(read_back(picture(mapped)), RGB)
 
 
 @pytest.mark.parametrize(
@@ -109,8 +148,6 @@ def test_a_mask_keeps_every_classs_number(given: Any, seen: Any) -> None:
         (np.zeros((5, 7, 2), np.uint8), "job.picture_shape"),
         (np.zeros(5, np.uint8), "job.picture_shape"),
         (np.zeros((0, 5, 3), np.uint8), "job.picture_shape"),
-        (np.full((5, 7), 256), "job.pixel_range"),
-        (np.full((5, 7), -1), "job.pixel_range"),
         (np.zeros((5, 7), complex), "job.pixel_type"),
         (np.array([["a"]]), "job.pixel_type"),
         (memoryview(b"abc"), "job.no_pixels"),
@@ -144,6 +181,20 @@ def test_what_is_no_mask_is_said(given: Any, key: str) -> None:
     assert caught.value.key == key
 
 
+def test_one_mask_of_a_mask_for_each_class() -> None:
+    road = np.array([[1, 1, 0], [1, 0, 0]], bool)
+    car = Image.fromarray(np.array([[0, 255, 0], [0, 255, 0]], np.uint8))
+    merged = of_classes({"road": road, "car": car}, {"road": 1, "car": 7})
+    assert read_back(merged).tolist() == [[1, 7, 0], [1, 7, 0]]
+    for bad in ({"road": road, "car": road[:1]}, {}):
+        with pytest.raises(UserError) as caught:
+            of_classes(bad, {"road": 1, "car": 7})
+        assert caught.value.key == "job.mask_shape"
+    with pytest.raises(UserError) as caught:
+        of_classes({"road": road}, {"road": 256})
+    assert caught.value.key == "job.mask_range"
+
+
 def test_a_cell_is_a_picture_where_it_can_only_be_one() -> None:
     assert is_picture(RGB)
     assert is_picture(GREY)
@@ -172,6 +223,8 @@ def test_tensors_channels_first_and_on_any_type(
         (chw / 255.0).requires_grad_(), chw.float(), chw.half() / 255,
     ):  # fmt: skip
         assert np.array_equal(read_back(picture(tensor)), RGB), tensor.dtype
+    assert np.array_equal(read_back(picture(chw.to(torch.uint16))), RGB)
+    assert read_back(picture(torch.tensor([[-1.0, 1.0]]))).tolist() == [[0, 255]]
     # bfloat16 has 8 bits of its own: half a step of 1/255 is as near as it comes.
     rounded = read_back(picture((chw / 255.0).bfloat16())).astype(int)
     assert abs(rounded - RGB).max() <= 1

@@ -26,6 +26,7 @@ def config(workplace: Any) -> Path:
     from overnight.testing.fits import TINY, images
 
     folder = workplace.root
+    workplace.env["OMP_NUM_THREADS"] = "1"  # more of them wait for each other on a busy machine
     examples = images(folder / "images", 24)
     lines = [f"{example.id.zfill(4)},class {example.target}\n" for example in examples]
     (folder / "train.csv").write_text("ID,target\n" + "".join(lines))
@@ -115,9 +116,9 @@ def test_data_that_cannot_be_read_is_a_cause_a_person_understands(
     done = workplace.overnight("train", "--config", config)
     assert done.returncode == 2, done.stdout
     end = done.stdout.splitlines()[-1]
-    assert end.startswith("[EXIT][ERROR] training failed: It gave up: ")
-    assert "1 of 24 images cannot be used" in end
-    assert "0005.png" in done.stdout
+    assert end.startswith("[EXIT][ERROR] training failed: 1 of 24 images cannot be used")
+    assert "0005.png" in end
+    assert str(config.parent / "images" / "0005.png") in done.stdout
     (folder,) = workplace.runs()
     run = RunPaths(str(folder))
     assert last_line(workplace, run) == "[EXIT] TRAINING ERROR code=2"

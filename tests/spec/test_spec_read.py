@@ -188,6 +188,12 @@ def test_what_is_said_of_a_mistake(tmp_path: Path, text: str, said: tuple[int, s
     assert [(line, name, text) for line, name, _, text in found] == [said]
 
 
+def test_a_task_that_was_meant_tells_what_else_is_wrong(tmp_path: Path) -> None:
+    text = "task: image_clasification\ntrain: {epochs: 0}\nmodel: {poolling: gem}\n"
+    found = mistakes(tmp_path, text)
+    assert [name for _, name, *_ in found] == ["task", "train.epochs", "model.poolling"]
+
+
 def test_without_a_task_the_other_parts_are_looked_at(tmp_path: Path) -> None:
     path = config(tmp_path, "project: {seed: x}\ntrak: [mlflow]\n")
     with pytest.raises(UserErrors) as caught:

@@ -2,8 +2,8 @@
 
 Each script of ``trainings/``, and the demo's notebook, is run once as a process of its own. What it
 prints is kept with the times it came at, and replayed into ``Progress`` as a supervisor that looks
-now and then would. The answers at a quarter, a half and three quarters of it are then held
-against its true end.
+now and then would, as if it had taken a minute. The answers at a quarter, a half and three
+quarters of it are then held against its true end.
 
 The bounds are wide because a training of three seconds on a shared machine wanders far more than
 one of three hours; ``-rP`` shows the table.
@@ -30,8 +30,8 @@ _FOLDER = Path(__file__).parent / "trainings"
 _NOTEBOOK = Path(__file__).parents[2] / "examples" / "digits.ipynb"
 # How far off the true time may be from the range: the machine is shared with other tests.
 _FACTOR = 3.0
-# Of a few seconds nothing is told: they are replayed as if each had taken so many times as long.
-_STRETCH = 10.0
+# Of a few seconds nothing is told, and how many they are is the machine's business.
+_REPLAYED_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _script(training: _Training, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Callable[[_Training], Stream]:
-    """Run a training once; what it printed and when, in stretched seconds since its first words."""
+    """Run a training once; what it printed and when, of a minute since its first words."""
     kept: dict[str, Stream] = {}
     folder = tmp_path_factory.mktemp("trainings")
 
@@ -101,8 +101,9 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Callable[[_Training], St
             while data := os.read(process.stdout.fileno(), 65536):
                 stream.append((time.monotonic(), data))
         assert process.returncode == 0, b"".join(data for _, data in stream).decode()
-        begin = stream[0][0]
-        kept[training.name] = [((at_s - begin) * _STRETCH, data) for at_s, data in stream]
+        begin, end = stream[0][0], stream[-1][0]
+        scale = _REPLAYED_S / (end - begin)
+        kept[training.name] = [((at_s - begin) * scale, data) for at_s, data in stream]
         return kept[training.name]
 
     return run
@@ -144,8 +145,7 @@ def test_the_true_end_lies_near_the_range(
             )
             assert estimate.source == training.source
             assert estimate.unit == training.unit
-        # These trainings take some seconds, of which five have to be timed before it speaks.
-        assert told >= 1, "it must speak in the last quarter at the latest"
+        assert told >= 2, "it must speak in the second half at the latest"
         assert near >= told - 1, "once may be the machine's fault"
 
 

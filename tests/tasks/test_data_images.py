@@ -213,6 +213,8 @@ def test_the_card(
     page = (tmp_path / "card" / "card.md").read_text(encoding="utf-8")
     assert "| 0 | cat | 4 | 50.0% |" in page
     assert "001 = 002" in page
+    size = sum(path.stat().st_size for path in (tmp_path / "train").iterdir())
+    assert f"| {size / 1e3:,.1f} kB |" in page
     monkeypatch.setenv("OVERNIGHT_LANG", "ko")
     card.write(index, tmp_path / "card")
     assert "이미지" in (tmp_path / "card" / "card.md").read_text(encoding="utf-8")

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import safetensors.torch
+import timm
 import torch
+from torch.nn import functional
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from overnight.errors import UserError
+from overnight.tasks.config import Train
 from overnight.tasks.image_classification import model as models
 from overnight.tasks.image_classification.augment import Mix, ToInput
 from overnight.tasks.image_classification.config import Model
 from overnight.tasks.image_classification.task import ImageClassification
 from overnight.tasks.seeded import derive, draws
 from overnight.testing import fits
+from overnight.trainer import schedule as schedules
 
 torch.set_num_threads(1)
 LABELS = ("cat", "dog", "ox")
+#: A vision transformer takes the one size it was made for.
+SIZES = {"test_vit": 160}
 
 
 def tiny(**changes: object) -> Model:
@@ -206,3 +213,67 @@ def test_smoothing_is_the_trainings_alone(inputs: torch.Tensor) -> None:
     assert torch.equal(
         model(inputs, labels=labels).loss, torch.nn.functional.cross_entropy(logits, labels)
     )
+
+
+def test_weights_of_the_hub_come_from_its_cache_without_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError) as refused:
+        models.build(tiny(pretrained=True), LABELS, 32)
+    assert "HF_HUB_OFFLINE is set" in refused.value.what
+    assert "model.pretrained: false" in refused.value.fix
+    # A small checkpoint as the hub's client leaves it.
+    hub = tmp_path / ("models--" + timm.get_pretrained_cfg(fits.TINY).hf_hub_id.replace("/", "--"))
+    (hub / "refs").mkdir(parents=True)
+    (hub / "refs" / "main").write_text("49ab")
+    (hub / "snapshots" / "49ab").mkdir(parents=True)
+    torch.manual_seed(1)
+    published = timm.create_model(fits.TINY).state_dict()
+    safetensors.torch.save_file(published, hub / "snapshots" / "49ab" / "model.safetensors")
+    torch.manual_seed(2)
+    own = models.build(tiny(pretrained=True), LABELS, 32).timm_model.state_dict()
+    same = {name for name, tensor in own.items() if torch.equal(tensor, published[name])}
+    assert set(own) - same == {"fc.weight", "fc.bias"}, "all but the head, which is of 3 classes"
+
+
+@pytest.mark.parametrize("optimizer", get_args(Train.model_fields["optimizer"].annotation))
+@pytest.mark.parametrize("scheduler", get_args(Train.model_fields["scheduler"].annotation))
+def test_every_optimizer_and_schedule_trains_a_step(
+    optimizer: str, scheduler: str, inputs: torch.Tensor
+) -> None:
+    steps(models.build(tiny(), LABELS, 32), inputs, optimizer=optimizer, scheduler=scheduler)
+
+
+@pytest.mark.parametrize(
+    ("name", "pooling"),
+    [
+        *((fits.TINY, pooling) for pooling in ("avg", "max", "avgmax", "catavgmax", "gem")),
+        *(("test_vit", pooling) for pooling in ("avg", "max", "avgmax", "token", "map")),
+    ],
+)
+def test_every_pooling_trains_a_step(name: str, pooling: str, inputs: torch.Tensor) -> None:
+    model = models.build(tiny(name=name, pooling=pooling), LABELS, SIZES.get(name, 32))
+    steps(model, functional.interpolate(inputs, SIZES.get(name, 32)))
+
+
+def steps(model: models.Classifier, inputs: torch.Tensor, **asked: object) -> None:
+    """Two steps as the engine makes them; the head and most other parts have learnt."""
+    train = Train(lr=0.01, weight_decay=0, epochs=2, warmup=0, **asked)  # type: ignore[arg-type]
+    kind, arguments = schedules.optimizer(train)
+    made = kind(model.parameters(), **arguments)
+    goes = schedules.schedule(made, train, 4, 2)
+    before = {name: tensor.clone() for name, tensor in model.named_parameters()}
+    labels = torch.tensor([0, 2])
+    for _ in range(2):
+        loss = model(inputs, labels).loss
+        loss.backward()
+        made.step()
+        made.zero_grad()
+        goes.step()
+        assert torch.isfinite(loss)
+    head = {f"timm_model.{name}" for name in ("fc.weight", "fc.bias", "head.weight", "head.bias")}
+    changed = {name for name, tensor in model.named_parameters() if (tensor != before[name]).any()}
+    assert changed & head
+    assert len(changed) > len(before) / 2

@@ -25,8 +25,10 @@ def streamed(meant: np.ndarray, said: np.ndarray, num_classes: int, batch: int) 
 def test_the_numbers_are_scikit_learns(share_right: float, num_classes: int) -> None:
     rng = np.random.default_rng(int(share_right * 100) + num_classes)
     meant = rng.choice(num_classes, 501, p=rng.dirichlet(np.ones(num_classes)))
-    said = np.where(rng.random(501) < share_right, meant, rng.integers(0, num_classes, 501))
+    said = np.where(rng.random(501) < share_right, meant, (meant + 1) % num_classes)
     found = streamed(meant, said, num_classes, 32).compute()
+    assert found["accuracy"] == pytest.approx(share_right, abs=0.05), "a case of its own"
+    assert 0.1 < found["macro_f1"] < 0.95
     assert found["accuracy"] == pytest.approx(accuracy_score(meant, said), abs=1e-9)
     assert found["macro_f1"] == pytest.approx(f1_score(meant, said, average="macro"), abs=1e-9)
 
@@ -36,6 +38,15 @@ def test_a_class_nobody_meant_or_said_does_not_count() -> None:
     found = streamed(meant, said, 9, 2).compute()
     assert found["macro_f1"] == pytest.approx(f1_score(meant, said, average="macro"), abs=1e-9)
     assert Classification(3).compute() == {"accuracy": 0.0, "macro_f1": 0.0}
+
+
+@pytest.mark.parametrize("said", [[1, 1, 1, 1, 1], [1, 1, 1, 0, 2], [0, 0, 2, 2, 2]])
+@pytest.mark.filterwarnings("ignore:A single label was found")
+def test_one_class_alone(said: list[int]) -> None:
+    meant, told = np.ones(5, np.int64), np.array(said)
+    found = streamed(meant, told, 3, 2).compute()
+    assert found["accuracy"] == pytest.approx(accuracy_score(meant, told), abs=1e-9)
+    assert found["macro_f1"] == pytest.approx(f1_score(meant, told, average="macro"), abs=1e-9)
 
 
 def test_parts_are_merged_and_a_state_goes_on() -> None:

@@ -19,6 +19,7 @@ from overnight.ledger import files
 from overnight.ledger.paths import RunPaths
 from overnight.ledger.writer import Pen
 from overnight.outbox import track
+from overnight.outbox.standing import standing as standing_of
 from overnight.testing.read_back import numbers
 
 #: Of its own libraries; nobody is shown them.
@@ -81,7 +82,7 @@ def test_a_run_arrives_with_all_that_is_known_of_it(bench: Any) -> None:
     kept = next((bench.root / "mlartifacts").iterdir()) / "artifacts"
     assert uri.startswith("file://")
     assert (kept / "config" / "config.yaml").exists()
-    assert (kept / "artifacts" / "classifier" / "weights.safetensors").samefile(
+    assert (kept / "artifacts" / "classifier" / sha256[:12] / "weights.safetensors").samefile(
         model / "weights.safetensors"
     )
     shown = json.loads((kept / "tables" / "shares.json").read_text())
@@ -101,7 +102,7 @@ def test_one_poison_row_among_500_is_set_aside(ready: Any) -> None:
     assert cursor["rejected"]["num"] == 2
     assert set(cursor["rejected"]["keys"]) == set(POISON)
     assert len(read(ready, run)) == 499
-    [standing] = track.standing(run)
+    [standing] = standing_of(run)
     assert standing.closed
     assert (standing.sent, standing.left, standing.num_rejected) == (500, 0, 2)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import time
+from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,104 +12,119 @@ from overnight.ledger import files
 from overnight.ledger.paths import RunPaths
 from overnight.outbox import track
 from overnight.outbox.message import waiting
+from overnight.outbox.standing import Standing, standing
 from overnight.testing.foreign_mlflow import ForeignMlflow
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForeignMlflow]:
+    made = ForeignMlflow(tmp_path_factory.mktemp("server"))
+    made.start()
+    yield made
+    made.stop()
+
+
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForeignMlflow]:
+def server(process: ForeignMlflow, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForeignMlflow]:
     from overnight.trackers import mlflow
 
     monkeypatch.setitem(mlflow._HTTP, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setitem(mlflow._HTTP, "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     for name in mlflow._HTTP:
         monkeypatch.setenv(name, "")
-    made = ForeignMlflow(tmp_path / "server")
-    made.start()
-    yield made
-    made.stop()
+    yield process
+    process.fail("")
 
 
-def state(bench: Any, run: RunPaths) -> dict[str, Any]:
-    [asked] = track.ask(run)
-    return files.read_json(bench.paths.tracker_state(asked.lane)) or {}
+def there(run: RunPaths) -> Standing:
+    [found] = standing(run)
+    return found
 
 
-def test_whatever_it_does_every_number_is_there_once(bench: Any, server: ForeignMlflow) -> None:
-    run = bench.run({"name": "mlflow", "address": server.address})
+@pytest.mark.parametrize("when", ["start", "middle", "end"])
+@pytest.mark.parametrize("how", ["refused", "frozen", "500", "half"])
+def test_whatever_it_does_every_number_is_there_once(
+    bench: Any, server: ForeignMlflow, how: str, when: str
+) -> None:
+    run = bench.run({"name": "mlflow", "address": server.address}, name=f"{how}-{when}")
     number = 0
-
-    def write() -> None:
-        nonlocal number
-        bench.write(run, *({"step": number + n, "loss": 1.0} for n in range(20)))
+    for stage in ("start", "middle", "end"):
+        bench.write(run, *({"step": n, "loss": n / 7} for n in range(number, number + 20)))
         number += 20
-
-    server.fail("half")
-    write()
-    bench.mirror(run)
-    assert state(bench, run)["failures"] == 1
-    server.fail("500")
-    bench.mirror(run)
-    assert state(bench, run)["failures"] == 2
-    [standing] = track.standing(run)
-    assert standing.left == 20
-    assert "mlflow" in standing.trouble
-    server.fail("")
-    bench.mirror_while(run, lambda: True)  # it is back
-    assert state(bench, run).get("failures", 0) == 0
-    write()
-    server.signal(signal.SIGSTOP)
-    begun = time.monotonic()
-    bench.mirror(run)
-    assert time.monotonic() - begun < 20
-    server.signal(signal.SIGCONT)
-    write()
-    server.fail("half")  # what it took was taken, though its answer got lost
-    bench.mirror(run)
-    server.fail("")
-    write()
-    server.stop()  # at the end there is nobody at all
-    bench.end(run)
-    bench.mirror(run)
-    assert not track.standing(run)[0].closed
-    server.start()
-    bench.mirror(run)
-    [found] = server.runs()
-    steps = [step for key, _, _, step in found["metrics"] if key == "loss"]
-    assert sorted(steps) == list(range(number))
-    assert found["info"]["status"] == "FINISHED"
-    assert track.standing(run)[0].closed
+        if stage == "end":
+            bench.end(run)
+        if stage == when:
+            server.fail(how)
+            bench.mirror(run)
+            found = there(run)
+            assert (found.closed, found.failures) == (False, 1)
+            # What keeps it, and until when, is said to whoever asks.
+            assert "mlflow" in found.trouble
+            assert "nothing is lost" in found.trouble
+            assert not found.fix
+            assert found.retry_s > 0
+            assert found.left + found.sent == number
+            server.fail("")
+        if stage == "end":
+            bench.mirror(run)
+        else:
+            bench.mirror_while(run, lambda: True)
+            assert there(run).failures == 0
+    [kept] = [each for each in server.runs() if each["info"]["run_name"] == run.run_id]
+    sent = Counter((key, step, value) for key, value, _, step in kept["metrics"])
+    assert sent == Counter(("loss", n, n / 7) for n in range(number))
+    assert kept["info"]["status"] == "FINISHED"
+    assert there(run).closed
+    assert not there(run).trouble
     assert not track.asked()
-    kept = server.folder / "artifacts" / "1" / found["info"]["run_id"] / "artifacts"
-    assert (kept / "config" / "config.yaml").exists()
+    where = kept["info"]["artifact_uri"].removeprefix("mlflow-artifacts:/")
+    assert (server.folder / "artifacts" / where / "config" / "config.yaml").exists()
 
 
 def test_a_wrong_key_is_told_once(bench: Any, server: ForeignMlflow) -> None:
-    run = bench.run({"name": "mlflow", "address": server.address})
-    files.replace(run.notify_json, files.to_json({"schema": 1, "channels": ["phone", "mail"]}))
-    bench.write(run, {"step": 1, "loss": 1.0})
+    runs = [bench.run({"name": "mlflow", "address": server.address}) for _ in range(2)]
+    for run in runs:
+        asked = {"schema": 1, "channels": ["phone", "mail"]}
+        files.replace(run.notify_json, files.to_json(asked))
+        bench.write(run, {"step": 1, "loss": 1.0})
+        track.ask(run)
     server.fail("401")
-    for _ in range(2):
-        bench.mirror(run)
+    for again in (False, True):
+        bench.mirror(runs[0], again=again)
     told = waiting(bench.paths)
-    assert sorted(message.channel for message in told) == ["mail", "phone"]
+    assert sorted(message.channel for message in told) == ["mail", "mail", "phone", "phone"]
     assert all("MLFLOW_TRACKING_TOKEN" in message.facts["text"] for message in told)
-    [standing] = track.standing(run)
-    assert "MLflow refuses us" in standing.trouble
-    assert standing.fix
+    for run in runs:
+        assert "MLflow refuses us" in there(run).trouble
+        assert there(run).fix
+        assert there(run).retry_s > 3000
     server.fail("")
-    bench.end(run)
-    bench.mirror(run)
-    assert track.standing(run)[0].closed
+    for run in runs:
+        bench.end(run)
+        bench.mirror(run, again=True)
+        assert there(run).closed
+        assert not there(run).trouble
 
 
-def test_poison_is_found_by_what_the_server_says(bench: Any, server: ForeignMlflow) -> None:
-    run = bench.run({"name": "mlflow", "address": server.address})
-    rows = [{"step": n, "loss": 1.0, "lr=": 2.0} for n in range(64)]
-    bench.write(run, *rows)
-    bench.end(run)
-    cursor = bench.mirror(run)
-    assert cursor["rejected"]["num"] == 64
-    [found] = server.runs()
-    assert len(found["metrics"]) == 64
+@pytest.mark.parametrize("status", ["401", "500"])
+def test_one_run_that_fails_keeps_no_other_one(
+    bench: Any, server: ForeignMlflow, status: str
+) -> None:
+    tracker = {"name": "mlflow", "address": server.address}
+    runs = [bench.run({**tracker, "project": f"{status}-{n}"}) for n in range(3)]
+    for run in runs:
+        bench.write(run, {"step": 1, "loss": 1.0})
+        bench.end(run)
+        track.ask(run)
+    first = runs.index(min(runs, key=lambda each: bench.paths.mirrored(each.dir, "mlflow")))
+    server.fail(f"{status} {status}-{first}")
+    bench.mirror(runs[first])
+    assert [there(run).closed for run in runs] == [n != first for n in range(3)]
+    assert [request.run.dir for request in track.asked()] == [runs[first].dir]
+    assert there(runs[first]).trouble
+    assert there(runs[first]).retry_s > 0
+    server.fail("")
+    bench.mirror(runs[first], again=True)
+    assert there(runs[first]).closed

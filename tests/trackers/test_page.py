@@ -36,7 +36,7 @@ def address() -> Iterator[str]:
 
 
 def test_only_the_token_opens_it(address: str) -> None:
-    for wrong in ({}, {"params": {"token": "x"}}, {"cookies": {"overnight_token": "x"}},
+    for wrong in ({}, {"params": {"token": "x"}}, {"cookies": {"overnight_token_1": TOKEN}},
                   {"headers": {"Authorization": "Bearer x"}}):  # fmt: skip
         refused = requests.get(address, timeout=20, **wrong)  # type: ignore[arg-type]
         assert refused.status_code == 401
@@ -46,5 +46,10 @@ def test_only_the_token_opens_it(address: str) -> None:
         assert (shown.status_code, shown.text) == (200, "the page")
         assert TOKEN not in shown.url
         assert browser.get(address + "ajax-api", timeout=20).status_code == 200
+        # Beside what other pages of this machine have set, well formed or not.
+        [mine] = [f"{each.name}={each.value}" for each in browser.cookies]
+    for others in ('a[b]={"c": 1}; ', "lone; ", "overnight_token_1=x; "):
+        sent = {"Cookie": others + mine}
+        assert requests.get(address, headers=sent, timeout=20).status_code == 200, others
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     assert requests.get(address, headers=bearer, timeout=20).status_code == 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from overnight.ledger.reader import current, rows
@@ -71,7 +71,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(attempts=st.lists(ROWS, min_size=1, max_size=3))
 def test_what_is_sent_is_what_counts_in_the_ledger(
     tmp_path_factory: Any, attempts: list[Any]
@@ -79,13 +79,24 @@ def test_what_is_sent_is_what_counts_in_the_ledger(
     folder = tmp_path_factory.mktemp("run")
     for attempt, found in enumerate(attempts):
         made = [
-            {"_kind": kind, "fold": fold, kind: axis, kind + "_loss": number / 10}
+            {"_kind": kind, "fold": fold, kind: axis, kind + "_loss": number / 10, "lr": number}
             for number, (fold, kind, axis) in enumerate(found)
         ]
         write(folder, "metrics", made, attempt)
     counting = current(rows(str(folder)))
+    with_epochs = {fold for found in attempts for fold, kind, _ in found if kind == "epoch"}
+
+    def name(fold: int | None, kind: str, key: str) -> str:
+        """Of one that has two axes in this fold the epoch's has the plain name."""
+        second = key == "lr" and kind == "step" and fold in with_epochs
+        return f"fold{fold}/step/{key}" if second else f"fold{fold}/{key}"
+
     should = {
-        (f"fold{row.scope.fold}/{key}", row.epoch if row.kind == "epoch" else row.step, value)
+        (
+            name(row.scope.fold, row.kind, key),
+            row.epoch if row.kind == "epoch" else row.step,
+            value,
+        )
         for row in counting
         for key, value in row.values.items()
     }
@@ -96,11 +107,14 @@ def test_a_number_logged_on_two_axes_has_two_names(tmp_path: Path) -> None:
     write(tmp_path, "metrics", [
         {"_kind": "step", "step": 1, "lr": 0.3, "batch_loss": 2.0},
         {"_kind": "epoch", "epoch": 0, "fold": 2, "lr": 0.2},
-        {"_kind": "summary", "lr": 0.1, "score": 1.0},
+        {"_kind": "summary", "fold": 2, "lr": 0.1, "score": 1.0},
+        {"_kind": "summary", "lr": 0.1, "macro_f1": 1.0},
+        {"_kind": "epoch", "epoch": 0, "fold": 2, "macro_f1": 0.9},
         {"_kind": "step", "step": 2, "stage": "tune", "trial": 3, "fold": 1, "x": 1.0},
     ])  # fmt: skip
     assert {name for name, _, _ in sent(tmp_path)} == {
-        "step/lr", "batch_loss", "fold2/lr", "summary/lr", "score", "tune/trial3/fold1/x",
+        "lr", "summary/lr", "batch_loss", "fold2/lr", "fold2/summary/lr", "fold2/score",
+        "macro_f1", "fold2/macro_f1", "tune/trial3/fold1/x",
     }  # fmt: skip
 
 

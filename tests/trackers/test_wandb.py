@@ -12,7 +12,7 @@ import pytest
 
 from overnight.ledger.paths import RunPaths
 from overnight.ledger.writer import Pen
-from overnight.outbox import track
+from overnight.outbox.standing import standing as standing_of
 from overnight.testing.read_back import numbers, offline_records
 
 OFFLINE = {"name": "wandb", "address": "https://api.wandb.ai", "mode": "offline"}
@@ -46,6 +46,8 @@ def read(bench: Any, run: RunPaths) -> dict[tuple[str, int], str]:
 
 def test_a_run_of_five_folds_that_went_on_stands_there_once(bench: Any) -> None:
     run = bench.run(OFFLINE, name="한국어 이름")
+    said = {"_event": "Configured", "train": "in a word", "model": "resnet18"}
+    Pen(run.dir, "job", attempt=0).append(said)  # `train` stands in config.yaml too
     for fold in range(5):
         bench.write(run, *({"epoch": n, "fold": fold, "loss": n, "lr": 1} for n in range(4)))
         bench.write(run, *({"step": n, "fold": fold, "lr": 2} for n in range(4)))
@@ -60,7 +62,7 @@ def test_a_run_of_five_folds_that_went_on_stands_there_once(bench: Any) -> None:
     assert len(found) == 5 * (4 * 2 + 4) + 3
     assert [found["fold4/loss", n] for n in range(4)] == ["0.0", "1.0", "-2.0", "-3.0"]
     assert found["fold3/step/lr", 2] == "2.0"
-    assert found["step/loss", 4] == "NaN"
+    assert found["loss", 4] == "NaN"  # logs no fold, so it is another number than a fold's
     records = list(offline_records(bench.root, run))
     steps = [each["history"]["step"]["num"] for each in records if "history" in each]
     assert steps == sorted(set(steps))
@@ -70,6 +72,8 @@ def test_a_run_of_five_folds_that_went_on_stands_there_once(bench: Any) -> None:
     [about] = [each["run"] for each in records if "run" in each][:1]
     assert set(about["tags"]) == {"baseline", "size=small"}
     assert about["config"]["update"]["train"] == {"lr": 0.1, "epochs": 3}
+    later = [each["config"]["update"] for each in records if "config" in each]
+    assert {key: value for each in later for key, value in each.items()}["model"] == "resnet18"
     assert [each["exit"]["exit_code"] for each in records if "exit" in each] == [0]
 
 
@@ -113,5 +117,5 @@ def test_pictures_tables_and_models_arrive(bench: Any) -> None:
     assert "job-config" in artifacts
     assert any("confusion" in key for row in rows for key in row)
     assert [each["exit"]["exit_code"] for each in records if "exit" in each] == [1]
-    [standing] = track.standing(run)
+    [standing] = standing_of(run)
     assert standing.closed

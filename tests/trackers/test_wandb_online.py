@@ -1,74 +1,227 @@
-"""W&B over a network, played by a server on loopback that refuses what W&B refuses."""
+"""W&B over a network, played by a server on loopback that refuses what W&B refuses, and fails."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import wandb
+import wandb as library
 
+from overnight.agent.mirror import main
+from overnight.ledger import files
+from overnight.ledger.paths import RunPaths
 from overnight.outbox import track
+from overnight.outbox.message import waiting
+from overnight.outbox.standing import Standing, standing
 from overnight.testing.foreign_wandb import KEY, ForeignWandb
 from overnight.testing.read_back import history_numbers
+from overnight.trackers import base, reach, wandb
+
+#: Each starts W&B's library several times.
+pytestmark = pytest.mark.slow
+_PATIENCE_S = 60.0
+#: At the start, in the middle, at the end.
+_OUTAGES = [("refused", "frozen", "500"), ("500", "half", "refused"), ("half", "500", "frozen")]
+
+
+class Playground:
+    """Mirrors as processes of their own: W&B's library goes on in one after its run is over."""
+
+    def __init__(self, bench: Any, server: ForeignWandb) -> None:
+        self.bench, self.server = bench, server
+        self.pids: list[int] = []
+
+    def run(self, **options: Any) -> RunPaths:
+        tracker = {"name": "wandb", "address": self.server.address, "mode": "online"}
+        run: RunPaths = self.bench.run({**tracker, "project": "digits", **options})
+        return run
+
+    def write(self, run: RunPaths, first: int, last: int, *, attempt: int = 0) -> None:
+        rows = ({"epoch": n, "fold": 0, "loss": n / 7 - attempt} for n in range(first, last))
+        self.bench.write(run, *rows, attempt=attempt)
+
+    def start(self, run: RunPaths, *, again: bool = False) -> int:
+        [asked] = track.ask(run, again=again)
+        pid = os.fork()
+        if pid:
+            self.pids.append(pid)
+            return pid
+        code = 1
+        try:
+            code = main(asked.lane)
+        finally:
+            os._exit(code)
+
+    def wait(self, pid: int) -> None:
+        """Until it has gone by itself."""
+        self.until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid)
+        self.pids.remove(pid)
+
+    def end(self, pid: int, number: int) -> None:
+        os.kill(pid, number)
+        os.waitpid(pid, 0)
+        self.pids.remove(pid)
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        until = time.monotonic() + _PATIENCE_S
+        while not holds():
+            assert time.monotonic() < until, self.server.operations[-20:]
+            time.sleep(0.02)
+
+    def rows(self, run: RunPaths, suffix: str = "") -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.server.runs.get(run.run_id + suffix, {}).get(
+            "history", []
+        )
+        return found
+
+    def numbers(self, run: RunPaths, suffix: str = "") -> Counter[tuple[str, int, str]]:
+        return Counter(each for row in self.rows(run, suffix) for each in history_numbers(row))
+
+
+def there(run: RunPaths) -> Standing:
+    [found] = standing(run)
+    return found
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForeignWandb]:
+def play(bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playground]:
     for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    for name in ("WANDB_ERROR_REPORTING", "WANDB_SILENT"):
-        monkeypatch.setenv(name, "")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    made = ForeignWandb()
+    # What takes half a minute on a bad line takes a moment here.
+    monkeypatch.setattr(reach, "_WITHIN_S", 1.0)
+    monkeypatch.setattr(base, "_ANSWERS_WITHIN_S", 3.0)
+    monkeypatch.setattr(wandb, "_TRANSMIT_EVERY_S", 1.0)
+    monkeypatch.setattr(wandb, "_INIT_WITHIN_S", 3.0)
+    monkeypatch.setattr(wandb, "_FINISH_WITHIN_S", 3.0)
+    monkeypatch.setattr(wandb, "_ARRIVES_WITHIN_S", 1.0)
+    library.teardown()  # what this process has of it is no mirror's
+    made = Playground(bench, ForeignWandb())
     yield made
-    made.close()
+    for pid in made.pids:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    made.server.close()
 
 
-def online(server: ForeignWandb) -> dict[str, Any]:
-    return {"name": "wandb", "address": server.address, "mode": "online", "project": "digits"}
+@pytest.mark.parametrize(("at_start", "in_the_middle", "at_the_end"), _OUTAGES)
+def test_whatever_it_does_every_number_is_there_once(
+    play: Playground, at_start: str, in_the_middle: str, at_the_end: str
+) -> None:
+    server, run = play.server, play.run()
+    play.write(run, 0, 20)
+    server.fail(at_start)
+    play.wait(play.start(run))
+    assert not there(run).sent
+    assert there(run).failures == 1
+    assert "wandb" in there(run).trouble
+    assert not there(run).fix  # a server that is away is nobody's wrong key
+    server.fail("")
+    mirror = play.start(run)
+    play.until(lambda: len(play.rows(run)) == 20)
+    server.fail(in_the_middle)
+    play.write(run, 20, 40)  # W&B's library takes them, and they die with it
+    play.until(lambda: there(run).sent == 40)
+    play.end(mirror, signal.SIGKILL)
+    server.fail("")
+    mirror = play.start(run)
+    play.until(lambda: len(play.rows(run)) == 40)
+    server.fail(at_the_end)
+    play.write(run, 40, 60)
+    play.bench.end(run)
+    play.wait(mirror)
+    assert not there(run).closed
+    assert there(run).failures == 1
+    server.fail("")
+    play.wait(play.start(run))
+    assert there(run).closed, there(run)
+    assert not there(run).trouble
+    assert play.numbers(run) == Counter(("fold0/loss", n, repr(n / 7)) for n in range(60))
+    assert server.runs[run.run_id]["exit"] == 0
 
 
-def test_a_run_that_was_sent_and_went_on_is_there_once(bench: Any, server: ForeignWandb) -> None:
-    run = bench.run(online(server))
-    bench.write(run, *({"epoch": n, "fold": 0, "loss": n} for n in range(20)))
-    bench.mirror_while(run, lambda: True)
-    assert set(server.runs) == {run.run_id}
-    bench.write(run, *({"epoch": n, "fold": 0, "loss": n} for n in range(20, 30)))
-    bench.mirror_while(run, lambda: True)  # resumed: behind what is there
-    assert len(server.runs[run.run_id]["history"]) == 30
-    bench.write(run, *({"epoch": n, "fold": 0, "loss": -n} for n in range(25, 32)), attempt=1)
-    bench.end(run, 1)
-    bench.mirror(run)
-    assert track.standing(run)[0].closed, server.operations
-    assert set(server.runs) == {run.run_id + "-g2"}
-    assert server.deleted == {run.run_id}
-    [found] = server.runs.values()
-    numbers = [each for row in found["history"] for each in history_numbers(row)]
-    should = [n if n < 25 else -n for n in range(32)]
-    assert [float(value) for _, _, value in numbers] == should
-    assert [axis for _, axis, _ in numbers] == list(range(32))
+def test_a_run_that_was_sent_and_went_on_is_there_once(play: Playground) -> None:
+    run = play.run()
+    play.write(run, 0, 20)
+    mirror = play.start(run)
+    play.until(lambda: len(play.rows(run)) == 20)
+    play.end(mirror, signal.SIGTERM)
+    assert set(play.server.runs) == {run.run_id}
+    play.write(run, 20, 30)
+    mirror = play.start(run)  # resumed: behind what is there
+    play.until(lambda: len(play.rows(run)) == 30)
+    play.write(run, 25, 32, attempt=1)
+    play.bench.end(run, 1)
+    play.wait(mirror)
+    assert there(run).closed, play.server.operations
+    assert set(play.server.runs) == {run.run_id + "-g2"}
+    assert play.server.deleted == {run.run_id}
+    should = {n: n / 7 if n < 25 else n / 7 - 1 for n in range(32)}
+    assert play.numbers(run, "-g2") == Counter(
+        ("fold0/loss", n, repr(value)) for n, value in should.items()
+    )
+    [found] = play.server.runs.values()
     assert found["exit"] == 1
     assert found["displayName"] == run.run_id
     assert {"baseline", "unknown"} <= set(found["tags"])
-    assert ("job-config", ["latest"]) in server.artifacts
+    assert ("job-config", ["latest"]) in play.server.artifacts
 
 
-def test_a_wrong_key_is_said_and_the_right_one_helps(
-    bench: Any, server: ForeignWandb, monkeypatch: pytest.MonkeyPatch
+def test_rows_that_it_does_not_take_are_not_given_up(play: Playground) -> None:
+    run = play.run()
+    play.write(run, 0, 20)
+    play.bench.end(run)
+    play.server.fail("rows")  # and all else it takes: W&B's library says that all is well
+    play.wait(play.start(run))
+    assert not there(run).closed
+    assert there(run).failures == 1
+    play.server.fail("")
+    play.wait(play.start(run))
+    assert there(run).closed
+    assert len(play.rows(run)) == 20
+
+
+def test_a_run_deleted_there_comes_back_only_when_asked_for(play: Playground) -> None:
+    run = play.run()
+    play.write(run, 0, 5)
+    mirror = play.start(run)
+    play.until(lambda: len(play.rows(run)) == 5)
+    play.end(mirror, signal.SIGTERM)
+    del play.server.runs[run.run_id]
+    play.server.deleted.add(run.run_id)
+    play.bench.end(run)
+    play.wait(play.start(run))
+    assert "deleted" in there(run).trouble
+    assert not track.asked()
+    play.wait(play.start(run, again=True))
+    assert there(run).closed
+    assert not there(run).trouble
+    assert len(play.rows(run, "-g2")) == 5
+
+
+def test_a_wrong_key_is_told_once_and_the_right_one_helps(
+    play: Playground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = bench.run(online(server))
-    bench.write(run, {"epoch": 1, "loss": 1.0})
-    bench.end(run)
+    run = play.run()
+    files.replace(run.notify_json, files.to_json({"schema": 1, "channels": ["phone"]}))
+    play.write(run, 0, 1)
+    play.bench.end(run)
     monkeypatch.setenv("WANDB_API_KEY", "f" * 40)
-    bench.mirror(run)
-    [standing] = track.standing(run)
-    assert "W&B refuses us" in standing.trouble
-    assert "WANDB_API_KEY" in standing.fix
+    for again in (False, True):
+        play.wait(play.start(run, again=again))
+    assert "W&B refuses us" in there(run).trouble
+    assert "WANDB_API_KEY" in there(run).fix
+    assert there(run).retry_s > 3000
+    [told] = waiting(play.bench.paths)
+    assert "The run itself goes on" in told.facts["text"]
     assert "f" * 40 not in Path(run.cursor("wandb")).read_text()
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    wandb.teardown()  # as the next mirror, which is another process
-    bench.mirror(run, again=True)
-    assert track.standing(run)[0].closed
-    assert len(server.runs[run.run_id]["history"]) == 1
+    play.wait(play.start(run, again=True))
+    assert there(run).closed
+    assert len(play.rows(run)) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -241,15 +242,70 @@ def test_a_series_never_repeats_a_name(name: str, times: int) -> None:
 
 def test_names_of_runs_and_experiments(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert create_run_name() == "project-001"
-    for expected in ("project-001", "project-002"):
+    for expected in ("project-002", "project-003"):
         with init_run() as run:
             assert run.run_id.startswith(expected + "_")
-    assert create_run_name() == "project-003"
+            assert (run.name, run.id) == (expected, run.run_id)
+    with init_run("project-007"):
+        pass
+    assert create_run_name() == "project-008"
+    for long in ("n" * 500, "한" * 500):
+        with init_run(create_run_name(long)) as run:
+            assert run.name.endswith("-001")
     assert create_run_name("a/b c") == "b_c-001"
     assert get_experiment_name({"project": {"name": "from a mapping"}}) == "from a mapping"
     monkeypatch.setenv("WANDB_PROJECT", "from the environment")
     assert get_experiment_name() == "from the environment"
     assert get_experiment_name({"lr": 1}) == "from the environment"
+
+
+TAKE = """
+import sys
+from overnight.tracking import create_run_name, init_run
+print(open("/dev/stdin").read(), end="")  # all begin at once
+for _ in range(20):
+    print(create_run_name("race"))
+for _ in range(3):
+    with init_run(track="none") as run:
+        print(run.name)
+"""
+
+
+def test_no_name_is_given_twice_to_processes_that_ask_at_once(root: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    argv = [sys.executable, "-c", TAKE]
+    both = [
+        subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    for each in both:
+        assert each.stdin is not None
+        each.stdin.close()
+    names = []
+    for each in both:
+        assert each.stdout is not None
+        names += each.stdout.read().split()
+        each.stdout.close()
+        assert each.wait() == 0
+    assert sorted(names) == sorted(
+        [*(f"race-{n:03d}" for n in range(1, 61)), *(f"project-{n:03d}" for n in range(1, 10))]
+    )
+
+
+def test_a_config_is_kept_whatever_it_holds(root: Path) -> None:
+    import enum
+
+    import numpy as np
+
+    class Mode(enum.IntEnum):
+        FAST = 1
+
+    odd = Namespace(lr=np.float64(3e-4), mode=Mode.FAST, path=Path("data"), f=len, 이름="값")
+    with init_run("a", config=odd, tags=None):
+        pass
+    [run] = get_runs()
+    assert (run.config["lr"], run.config["mode"], run.config["path"]) == (3e-4, 1, "data")
+    assert run.config["이름"] == "값"
 
 
 def test_how_wandb_will_be_met(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,13 +383,24 @@ def test_a_run_says_where_its_records_go(root: Path, monkeypatch: pytest.MonkeyP
     woken: list[int] = []
     monkeypatch.setattr("overnight.outbox.summon.summon", lambda: woken.append(1))
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-    with init_run("a", track=["wandb", "mlflow"], project="p", entity="e", mode="offline") as run:
+    with init_run(
+        "a",
+        track=["wandb", "mlflow"],
+        project="p",
+        entity="e",
+        mode="offline",
+        group="g",
+        job_type="j",
+        notes="n",
+    ) as run:
         assert len(woken) == 1
         mine = {each.name: each for each in track.wanted(RunPaths(str(run.dir)))}
         assert {each.run.dir for each in track.asked()} == {str(run.dir)}
     assert len(woken) == 2
     assert mine["wandb"].options["entity"] == "e"
     assert mine["wandb"].options["mode"] == "offline"
+    assert [mine["wandb"].options[key] for key in ("group", "job_type", "notes")] == ["g", "j", "n"]
+    assert "group" not in mine["mlflow"].options
     assert "entity" not in mine["mlflow"].options
     assert [each.options["project"] for each in mine.values()] == ["p", "p"]
     assert "k" * 40 not in (run.dir / "track.json").read_text()

@@ -17,6 +17,7 @@ from sklearn.metrics import f1_score
 from overnight.errors import OvernightError, UserError
 from overnight.ledger.reader import rows
 from overnight.tasks.base import Example, FitResult, Scope
+from overnight.tasks.image_classification.model import Classifier
 from overnight.tasks.image_classification.task import ImageClassification
 from overnight.testing import faults, fits, parity, resume_proof
 from overnight.trainer import checkpoints
@@ -203,9 +204,69 @@ def test_a_loss_that_is_no_number_ends_it_and_names_step_and_rate(fitted: Fitted
     assert "train.lr" in failed.value.fix
 
 
-def test_more_than_one_process_and_fp16_on_a_processor_are_refused(fitted: Fitted) -> None:
-    with pytest.raises(UserError, match="2 processes"):
-        fitted(world=2)
+class Loose(Classifier):
+    """Takes any keyword, as most models of transformers do."""
+
+    def forward(self, pixel_values: Any, labels: Any = None, **_: Any) -> Any:
+        return super().forward(pixel_values, labels)
+
+
+class Other(ImageClassification):
+    """Image classification as another task would have it."""
+
+    def model(self, ctx: Any) -> Any:
+        made = super().model(ctx)
+        made.__class__ = Loose
+        return made
+
+
+def test_accumulated_losses_are_averaged_whatever_the_model_takes(
+    tmp_path: Path, examples: list[Example]
+) -> None:
+    asked = fits.spec(train={
+        "epochs": 1, "accumulate": 2, "batch_size": 4, "optimizer": "sgd", "grad_clip_norm": 0,
+    })  # fmt: skip
+    weights = set()
+    for task in (ImageClassification(), Other()):
+        folder = tmp_path / type(task).__name__
+        result = HfEngine().fit(task, fits.context(folder, examples, asked))
+        weights.add(fits.sha256(result.member / "model.safetensors"))
+    assert len(weights) == 1
+
+
+def test_a_task_may_have_no_number_but_its_loss_and_no_logits(
+    tmp_path: Path, examples: list[Example]
+) -> None:
+    task = ImageClassification()
+    task.info = dataclasses.replace(
+        task.info, main_metric="valid_loss", greater_is_better=False, can=frozenset({"folds"})
+    )
+    ctx = fits.context(tmp_path / "fold0", examples, fits.spec(train={"epochs": 3}))
+    result = HfEngine().fit(task, ctx)
+    assert isinstance(ctx.ledger, fits.MemoryLedger)
+    losses = [row["valid_loss"] for row in ctx.ledger.epochs()]
+    assert result.metrics["valid_loss"] == min(losses)
+    assert ctx.ledger.epochs()[-1]["best_valid_loss"] == min(losses)
+    assert "train_accuracy" not in ctx.ledger.epochs()[-1]
+    assert result.logits is None
+
+
+def test_an_operation_that_is_not_deterministic_is_named(
+    tmp_path: Path, examples: list[Example]
+) -> None:
+    class Drawn(ImageClassification):
+        def model(self, ctx: Any) -> Any:
+            made = super().model(ctx)
+            place, value = torch.tensor([0]), torch.ones(1)
+            made.register_forward_pre_hook(lambda *_: torch.zeros(1).put_(place, value) and None)
+            return made
+
+    asked = fits.spec(train={"epochs": 1, "deterministic": True})
+    with pytest.warns(UserWarning, match="put_ does not have a deterministic implementation"):
+        HfEngine().fit(Drawn(), fits.context(tmp_path / "fold0", examples, asked))
+
+
+def test_fp16_on_a_processor_is_refused(fitted: Fitted) -> None:
     with pytest.raises(UserError, match="fp16 needs a GPU"):
         fitted({"amp": "fp16"})
 

@@ -13,13 +13,15 @@ from overnight.errors import OvernightError, UserError
 from overnight.trainer import precision
 from overnight.trainer.ema import Ema
 from overnight.trainer.fit_state import FitState
+from overnight.trainer.loader import size_of, to_device
 from overnight.trainer.losses import Losses
+from overnight.trainer.team import Team
 
 torch.set_num_threads(1)
 
 
 def test_losses_that_wait_are_told_by_step_and_weighed_by_size() -> None:
-    losses = Losses("fold0")
+    losses = Losses("fold0", Team())
     for step, (value, size) in enumerate([(1.0, 8), (2.0, 8), (4.0, 2)], 1):
         losses.add(torch.tensor(value), size, step=step, lr=0.1)
     losses.add(torch.tensor(5.0), 2, step=3, lr=0.1)
@@ -32,7 +34,7 @@ def test_losses_that_wait_are_told_by_step_and_weighed_by_size() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_the_first_step_that_was_no_number_is_named(value: float) -> None:
-    losses = Losses("fold3")
+    losses = Losses("fold3", Team())
     for step in range(1, 20):
         losses.add(torch.tensor(value if step > 6 else 1.0), 4, step=step, lr=step / 1000)
     with pytest.raises(OvernightError, match=rf"the loss is {value}, .* at step 7 .*0\.007"):
@@ -87,6 +89,17 @@ def test_a_state_survives_to_the_last_bit(tmp_path: Path) -> None:
     assert FitState.read(tmp_path / "fit.json") == state
 
 
+def test_a_batch_goes_to_the_card_with_all_that_is_in_it() -> None:
+    there = torch.device("meta")
+    batch = {"pixel_values": torch.zeros(2, 3, 4, 4), "labels": [{"boxes": torch.zeros(1, 4)}, {}],
+             "names": ["a", "b"]}  # fmt: skip
+    moved = to_device(batch, there, channels_last=True)
+    assert moved["pixel_values"].device == moved["labels"][0]["boxes"].device == there
+    assert moved["pixel_values"].is_contiguous(memory_format=torch.channels_last)
+    assert (moved["labels"][1], moved["names"]) == ({}, ["a", "b"])
+    assert size_of(batch) == 2
+
+
 def test_precision_is_what_the_device_can() -> None:
     cpu = torch.device("cpu")
     assert [precision.precision(asked, cpu) for asked in ("auto", "off", "bf16")] == [
@@ -96,6 +109,7 @@ def test_precision_is_what_the_device_can() -> None:
         precision.precision("fp16", cpu)
     assert precision.num_workers(3) == 3
     assert 0 <= precision.num_workers("auto") <= 8
+    assert precision.num_workers("auto", 1000) == 0
 
 
 def test_deterministic_is_given_back() -> None:

@@ -88,8 +88,10 @@ def begin(config: Path, root: Path, **overrides: str) -> RunPaths:
     return run
 
 
-def attempt(run: RunPaths, number: int = 0, stop: SignalStop | None = None) -> Attempt:
-    """Trains; an error is a part of the answer."""
+def attempt(
+    run: RunPaths, number: int = 0, stop: SignalStop | None = None, *, unsaved: int = 0
+) -> Attempt:
+    """Trains; an error is a part of the answer. ``unsaved``: what the disk refused before."""
     import torch
 
     from overnight.trainer.session import Session
@@ -97,9 +99,11 @@ def attempt(run: RunPaths, number: int = 0, stop: SignalStop | None = None) -> A
     torch.set_num_threads(1)
     out = io.StringIO()
     error: BaseException | None = None
+    console = Console(out)
+    console.num_unsaved["fold0"] = unsaved
     with in_run(run, number):
         try:
-            Session(run, Console(out), stop or SignalStop()).train()
+            Session(run, console, stop or SignalStop()).train()
         except (OvernightError, UserErrors, Stopped, OSError) as raised:
             error = raised
     return Attempt(run, out.getvalue(), error)
@@ -162,10 +166,14 @@ def test_every_row_is_predicted_by_the_member_that_never_saw_it(whole: Attempt) 
         )  # fmt: skip
         dataset = task.dataset(examples, ctx, augment=False)
         batch = task.collate([dataset[i] for i in range(len(own))], seed=0, train=False)
-        model = task.load(Path(whole.run.at("model", f"fold{fold}"))).eval()
-        with torch.no_grad():
-            found_NK = model(**batch)["logits"].numpy()
-        np.testing.assert_allclose(found_NK, logits_NK[own], atol=1e-4)
+        recomputed = []
+        for trained in (fold, 1 - fold):
+            model = task.load(Path(whole.run.ckpt, f"best_fold{trained}")).eval()
+            with torch.no_grad():
+                recomputed.append(model(**batch)["logits"].numpy())
+        np.testing.assert_allclose(recomputed[0], logits_NK[own], atol=1e-4)
+        assert not np.allclose(recomputed[1], logits_NK[own], atol=1e-2), "the other has seen them"
+        assert f"fold{fold}, {fold + 1} of 2: 12 to train on, 12 to validate on" in whole.log
 
 
 def test_its_numbers_are_scikit_learns(whole: Attempt) -> None:
@@ -326,6 +334,16 @@ def test_a_problem_that_stops_is_told_before_torch_is_asked_for(tmp_path: Path) 
     kept = attempt(begin(config, tmp_path, data__unreadable="quarantine", train__epochs="1"))
     assert kept.error is None, kept.log
     assert "[DATA] 23 examples" in kept.log
+
+
+def test_a_fold_that_lost_weights_says_whose_are_left(config: Path, tmp_path: Path) -> None:
+    run = begin(config, tmp_path, data__valid_fold="0", train__epochs="1")
+    found = attempt(run, unsaved=3)
+    assert found.error is None, found.log
+    [line] = [each for each in found.log.splitlines() if each.startswith("[CKPT] ! ")]
+    assert "3 times the disk took no weights of fold0" in line
+    assert line.endswith("of epoch 1")
+    assert found.log.splitlines()[-1].startswith("[DONE] 1 fold in ")
 
 
 def test_a_loss_that_is_none_ends_the_training_and_is_named(config: Path, tmp_path: Path) -> None:

@@ -71,7 +71,8 @@ def _fold(run: RunPaths, number: int, content: bytes) -> kept.Fold:
     best.mkdir(parents=True)
     (best / "model.safetensors").write_bytes(content)
     (best / "member.json").write_text(json.dumps({"input": {"size_px": [8, 8]}}))
-    (best / "whole.json").write_text("{}")
+    sizes = {"model.safetensors": len(content)}
+    (best / "whole.json").write_text(json.dumps({"files": sizes}))
     result = FitResult(best, {"macro_f1": 0.5, "epoch": 3}, "finished", None)
     return kept.keep(run, scope, result)
 
@@ -116,10 +117,8 @@ def test_a_fold_that_is_over_stays_over_where_the_root_is_moved(tmp_path: Path) 
     assert found is not None
     assert found.member.is_relative_to(tmp_path / "after")
     assert kept.kept(moved, Scope(1)) is None
-    (found.member / "model.safetensors").unlink()
-    for each in (*found.member.iterdir(), found.member):
-        each.rmdir() if each.is_dir() else each.unlink()
-    assert kept.kept(moved, Scope(0)) is None, "a member that is gone is trained again"
+    (found.member / "model.safetensors").write_bytes(b"z")
+    assert kept.kept(moved, Scope(0)) is None, "a member that is not whole is trained again"
 
 
 @pytest.mark.parametrize("num_classes", [2, 10, 30, 80])

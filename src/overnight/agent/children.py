@@ -1,4 +1,4 @@
-"""The agent's children of one sort: started, watched and ended.
+"""The agent's children of one sort: started, watched and ended; and what each begins with.
 
 A child shows that it gets on by changing a file of its own. One that does not is ended: some
 servers answer a byte a minute for ever. Whatever must survive lies in files of the child's; what
@@ -14,21 +14,26 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from overnight.agent.lane import BUSY, changed_ns
 from overnight.ledger import claims
 from overnight.ledger.identity import ALIVE
 from overnight.outbox.folder import AgentPaths
+from overnight.outbox.reserve import with_room
 
 assert sys.platform != "win32"
 
 _AGENT = os.path.dirname(os.path.abspath(__file__))
-#: Apprise waits 4 s for a connection and 4 s for an answer, mail 15 s; pictures take their time.
+#: Longer than what any child does between two signs of life: a courier's message with its pictures
+#: takes 40 s at most (channels/attach.py), a mirror signs every 5 s.
 NO_PROGRESS_S = 90.0
 #: While a child lives one looks this often; SIGCHLD tells of its end.
 LOOK_AGAIN_S = 2.0
 #: After a child that achieved nothing: 1 s, 2 s … 5 min.
 _FIRST_HOLD_S, _LONGEST_HOLD_S = 1.0, 300.0
+#: A child of another container that gave no sign of life for so long is gone.
+_STALE_S = 600.0
 #: A stopped agent's children finish what they have in hand.
 _STOPS_WITHIN_S = 3.0
 
@@ -171,6 +176,53 @@ class Children:
         hold = self.holds.setdefault(name, Hold())
         hold.times += 1
         hold.until = now_s + min(longest, _FIRST_HOLD_S * 2.0 ** min(hold.times - 1, 16))
+
+
+class Worker(Protocol):
+    """What a child is there for.
+
+    Attributes:
+        told_to_go: Somebody asks it to finish what it has in hand.
+    """
+
+    told_to_go: bool
+
+    def work(self) -> None:
+        """Works until nothing is left. Raises OSError where the disk does not let it."""
+        ...
+
+
+def be_child(paths: AgentPaths, claim: str, make: Callable[[], Worker]) -> int:
+    """The main program of a child: does its work if it is the only one.
+
+    Args:
+        paths: The agent's.
+        claim: What it claims while it lives.
+        make: Makes the worker, once the claim is had.
+
+    Returns:
+        The exit status.
+    """
+    number = with_room(paths, lambda: claims.take(paths.claims, claim, stale_s=_STALE_S))
+    if number is None:
+        return BUSY
+    try:
+        claims.forget_older(paths.claims, claim, number)
+        worker = make()
+        for number_of in (signal.SIGHUP, signal.SIGINT):
+            signal.signal(number_of, signal.SIG_IGN)
+
+        def on_sigterm(*_: object) -> None:
+            worker.told_to_go = True
+
+        signal.signal(signal.SIGTERM, on_sigterm)
+        worker.work()
+    except OSError:  # a disk that is full or away: no bug, and it is told by what does not come
+        return 1
+    finally:
+        with contextlib.suppress(OSError):
+            claims.leave(paths.claims, claim, number)
+    return 0
 
 
 def _send(pid: int, number: int) -> None:

@@ -14,7 +14,6 @@ import contextlib
 import copy
 import os
 import shutil
-import signal
 import sys
 import time
 import traceback
@@ -24,16 +23,16 @@ from typing import TYPE_CHECKING, Literal
 
 from overnight import crashpoint
 from overnight.agent.budget import is_limited
+from overnight.agent.children import be_child
 from overnight.agent.choice import Item, next_item
-from overnight.agent.lane import BUSY, Digest, claim_of, open_lane
+from overnight.agent.lane import Digest, claim_of, open_lane
 from overnight.agent.pile import Pile
 from overnight.errors import UserError
-from overnight.ledger import claims, files
+from overnight.ledger import files
 from overnight.ledger.paths import RunPaths
 from overnight.messages import say
 from overnight.outbox.folder import AgentPaths, agent_paths
 from overnight.outbox.message import DELIVERED, EXPIRED, MERGED, REFUSED, Message, settle
-from overnight.outbox.reserve import with_room
 from overnight.redact import redact
 
 if TYPE_CHECKING:
@@ -55,8 +54,6 @@ _NUM_OTHERS_WAIT = 2
 _UNDEFINED_WAIT_US = 600 * _SECOND_US
 #: A gap that is longer than this is waited for without a process.
 _LONGEST_PAUSE_S = 15.0
-#: A courier of another container that gave no sign of life for so long is gone.
-_STALE_S = 600.0
 _NOTE_TRIES = 60
 _MOST_ERROR_CHARS = 500
 #: Events that come with the loss curve.
@@ -426,27 +423,7 @@ class Courier:
 def main(channel: str) -> int:
     """The child process of one channel."""
     paths = agent_paths()
-    what = claim_of(channel)
-    number = with_room(paths, lambda: claims.take(paths.claims, what, stale_s=_STALE_S))
-    if number is None:
-        return BUSY
-    try:
-        claims.forget_older(paths.claims, what, number)
-        courier = Courier(paths, channel)
-        for number_of in (signal.SIGHUP, signal.SIGINT):
-            signal.signal(number_of, signal.SIG_IGN)
-
-        def on_sigterm(*_: object) -> None:
-            courier.told_to_go = True
-
-        signal.signal(signal.SIGTERM, on_sigterm)
-        courier.work()
-    except OSError:  # a disk that is full or away: no bug, and it is told by what does not come
-        return 1
-    finally:
-        with contextlib.suppress(OSError):
-            claims.leave(paths.claims, what, number)
-    return 0
+    return be_child(paths, claim_of(channel), lambda: Courier(paths, channel))
 
 
 def _format(chosen: str, default: Format) -> Format:

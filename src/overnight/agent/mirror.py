@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import signal
 import sys
 import threading
 import time
@@ -18,10 +17,11 @@ import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from overnight.agent.children import be_child
 from overnight.agent.lane import BUSY, backoff_s
 from overnight.agent.mirrors import claim_of
 from overnight.errors import UserError
-from overnight.ledger import claims, files
+from overnight.ledger import files
 from overnight.ledger.paths import RunPaths
 from overnight.messages import say, speaking
 from overnight.outbox import track
@@ -29,7 +29,7 @@ from overnight.outbox.folder import AgentPaths, agent_paths
 from overnight.outbox.message import Message, put
 from overnight.redact import redact
 from overnight.trackers import open_tracker
-from overnight.trackers.base import Retry, Tracker
+from overnight.trackers.base import Retry, Tracker, patience_s
 from overnight.trackers.copy import Copy
 
 if TYPE_CHECKING:
@@ -39,13 +39,12 @@ if TYPE_CHECKING:
 _LOOK_AGAIN_S = 2.0
 #: Loading the libraries takes seconds: a moment's patience serves whoever comes next.
 _LINGERS_S = 3.0
-#: A call that takes longer is given up, and this process with it: some libraries wait for ever.
-_CALL_ENDS_IN_S = 60.0
+#: A call that takes so much longer than it may is given up, and this process with it: some
+#: libraries wait for ever.
+_GRACE_S = 15.0
 _SIGN_EVERY_S = 5.0
 #: A wrong key is put right by a person: then the agent sees that, and tries at once.
 _REFUSED_WAIT_S = 3600.0
-#: A mirror of another container that gave no sign of life for so long is gone.
-_STALE_S = 600.0
 #: What a tracker's client loads where it is installed and needs for nothing of ours: 50 MB.
 _DOES_WITHOUT = {"mlflow": ("pandas", "numpy")}
 _SECOND_US = 1_000_000
@@ -85,17 +84,9 @@ class Mirror:
         while not self._must_go():
             self._sign()
             self._take_up(tracker)
-            busy = False
-            for key, copy in list(self.copies.items()):
-                more = self._look(copy)
-                if more is None:
-                    return
-                busy = busy or more
-                if copy.is_done:
-                    track.done(copy.asked)
-                    del self.copies[key]
-                if self._must_go():
-                    break
+            busy = self._look_at_all()
+            if busy is None:
+                return
             if busy:
                 continue
             now = time.monotonic()
@@ -125,26 +116,60 @@ class Mirror:
         except UserError as error:
             self._refused(error, [each for each in track.asked() if each.lane == self.lane])
         except OSError as error:
-            self._retry(error.strerror or type(error).__name__, None)
+            self._retry(error.strerror or type(error).__name__)
         return None
 
     def _take_up(self, tracker: Tracker) -> None:
         for asked in track.asked():
             key = self.paths.mirrored(asked.run.dir, asked.tracker)
-            if asked.lane == self.lane and key not in self.copies:
+            if asked.lane == self.lane and key not in self.copies and not asked.wait_s():
                 self.copies[key] = Copy(asked, tracker)
 
-    def _look(self, copy: Copy) -> bool | None:
-        """One look at one run; whether more is at hand, None if it is time to go."""
+    def _look_at_all(self) -> bool | None:
+        """One look at each run; whether more is at hand, None if the tracker is to be left alone.
+
+        Where one run fails and another one arrives, the fault is not the tracker's, and the other
+        one does not wait for it.
+        """
+        busy = has_answered = False
+        failed: list[tuple[Copy, str]] = []
+        for key, copy in list(self.copies.items()):
+            before = copy.num_answers
+            try:
+                busy = self._look(copy) or busy
+                has_answered = has_answered or copy.num_answers > before
+            except Retry as error:
+                failed.append((copy, error.why))
+                if len(failed) > 1:
+                    break
+            if copy.is_done and key in self.copies:
+                track.done(copy.asked)
+                busy = True
+                del self.copies[key]
+            if self._must_go():
+                break
+        if not failed:
+            return busy
+        [copy, why], *others = failed
+        if others or not has_answered:
+            self._retry(why)
+            return None
+        del self.copies[self.paths.mirrored(copy.run.dir, copy.asked.tracker)]
+        why = redact(why, self._secrets())[:_MOST_ERROR_CHARS]
+        track.defer(copy.asked, backoff_s(copy.asked.failures + 1), why)
+        return True
+
+    def _look(self, copy: Copy) -> bool:
+        """One look at one run; whether more is at hand. Raises Retry."""
+        before = copy.num_answers
         try:
             with self._deadline(copy):
                 more = copy.look()
-        except Retry as error:
-            self._retry(error.why, copy)
-            return None
+        except Retry:
+            raise
         except UserError as error:
             self._refused(error, [copy.asked], copy)
-            return None
+            return True  # perhaps that was the last one
         except OSError as error:
             # A full disk, or one that is away: this run's, and the others go on.
             self._log(f"{copy.run.dir}: {error}\n")
@@ -152,39 +177,35 @@ class Mirror:
             return False
         except Exception as error:
             self._log(f"{copy.run.dir}\n{traceback.format_exc()}")
-            self._retry(f"{type(error).__name__}: {error}", copy)
-            return None
-        if self._state.get("failures"):
-            self._save({})
+            raise Retry(f"{type(error).__name__}: {error}") from error
+        if copy.num_answers > before:
+            if self._state.get("failures"):
+                self._save({})
+            if copy.asked.failures:
+                copy.asked = track.forgive(copy.asked)
         return more
 
     # -- what went wrong -----------------------------------------------------------------------
 
-    def _retry(self, why: str, copy: Copy | None) -> None:
+    def _retry(self, why: str) -> None:
         """The tracker does not answer: it is left alone for a while, and longer each time."""
         failures = int(self._state.get("failures") or 0) + 1
         why = redact(why, self._secrets())[:_MOST_ERROR_CHARS]
-        self._wait(backoff_s(failures), failures, why)
-        if copy is not None:
-            with contextlib.suppress(OSError):
-                copy.note_trouble(say("track.retry", tracker=copy.asked.tracker, why=why), "")
+        now_us = time.time_ns() // 1000
+        next_us = now_us + round(backoff_s(failures) * _SECOND_US)
+        self._save({"failures": failures, "decided_us": now_us, "next_us": next_us, "why": why})
 
     def _refused(self, error: UserError, runs: list[track.Asked], copy: Copy | None = None) -> None:
-        """Only a person can put it right; each run's person is told once."""
-        failures = int(self._state.get("failures") or 0) + 1
+        """Only a person can put it right; each run's person is told once, and the others go on."""
         what = redact(error.what, self._secrets())[:_MOST_ERROR_CHARS]
         fix = redact(error.fix, self._secrets())[:_MOST_ERROR_CHARS]
-        self._wait(_REFUSED_WAIT_S, failures, what)
         for asked in runs:
             with contextlib.suppress(OSError):
                 mine = copy or Copy(asked, _NONE)
                 mine.note_trouble(what, fix)
                 tell(self.paths, asked.run, asked.tracker, f"{what}. {fix}")
-
-    def _wait(self, wait_s: float, failures: int, why: str) -> None:
-        now_us = time.time_ns() // 1000
-        next_us = now_us + round(wait_s * _SECOND_US)
-        self._save({"failures": failures, "decided_us": now_us, "next_us": next_us, "why": why})
+            track.defer(asked, _REFUSED_WAIT_S, what)
+            self.copies.pop(self.paths.mirrored(asked.run.dir, asked.tracker), None)
 
     def _save(self, state: dict[str, Any]) -> None:
         self._state = state
@@ -226,8 +247,9 @@ class Mirror:
         def watch() -> None:
             begun = time.monotonic()
             while not over.wait(_SIGN_EVERY_S):
-                if time.monotonic() - begun > _CALL_ENDS_IN_S:
-                    self._retry(say("track.too_long", seconds=round(_CALL_ENDS_IN_S)), copy)
+                may_take_s = _GRACE_S + (copy.patience_s if copy is not None else patience_s(0))
+                if time.monotonic() - begun > may_take_s:
+                    self._retry(say("track.too_long", seconds=round(may_take_s)))
                     os._exit(BUSY)
                 with contextlib.suppress(OSError):
                     os.utime(self.paths.tracker_state(self.lane))
@@ -287,24 +309,4 @@ def tell(paths: AgentPaths, run: RunPaths, tracker: str, text: str) -> None:
 def main(lane: str) -> int:
     """The child process of one tracker."""
     paths = agent_paths()
-    what = claim_of(lane)
-    number = claims.take(paths.claims, what, stale_s=_STALE_S)
-    if number is None:
-        return BUSY
-    try:
-        claims.forget_older(paths.claims, what, number)
-        mirror = Mirror(paths, lane)
-        for number_of in (signal.SIGHUP, signal.SIGINT):
-            signal.signal(number_of, signal.SIG_IGN)
-
-        def on_sigterm(*_: object) -> None:
-            mirror.told_to_go = True
-
-        signal.signal(signal.SIGTERM, on_sigterm)
-        mirror.work()
-    except OSError:  # a disk that is full or away: no bug, and it is told by what does not come
-        return 1
-    finally:
-        with contextlib.suppress(OSError):
-            claims.leave(paths.claims, what, number)
-    return 0
+    return be_child(paths, claim_of(lane), lambda: Mirror(paths, lane))

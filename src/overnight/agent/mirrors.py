@@ -62,8 +62,10 @@ class Mirrors:
             self._forgot_at = now_s
             self.forget()
         wait_s = _NOTHING_S
-        for lane in self._asked() - set(self.children.pids):
-            in_s = max(self.children.wait_s(lane, now_s), self._state_wait_s(lane))
+        for lane, asked_s in self._asked().items():
+            if lane in self.children.pids:
+                continue
+            in_s = max(self.children.wait_s(lane, now_s), self._state_wait_s(lane), asked_s)
             if in_s > 0:
                 wait_s = min(wait_s, in_s)
             else:
@@ -84,20 +86,20 @@ class Mirrors:
                     if unused and time.time() - entry.stat().st_mtime > _KEPT_S:
                         files.discard(entry.path)
 
-    def _asked(self) -> set[str]:
-        """The mirrors that have something to do."""
-        return {request.lane for request in track.asked()}
+    def _asked(self) -> dict[str, float]:
+        """The mirrors that have something to do, and in how many seconds the first of it is due."""
+        found: dict[str, float] = {}
+        for request in track.asked():
+            found[request.lane] = min(request.wait_s(), found.get(request.lane, _NOTHING_S))
+        return found
 
     def _state_wait_s(self, lane: str) -> float:
-        """How long a tracker that did not answer is left alone; a clock set back ends that."""
+        """How long a tracker that did not answer is left alone."""
         state = None
         with contextlib.suppress(OSError):
             state = files.read_json(self.paths.tracker_state(lane))
-        next_us, decided_us = ((state or {}).get(key) for key in ("next_us", "decided_us"))
-        now_us = time.time_ns() // 1000
-        if type(next_us) is not int or type(decided_us) is not int or now_us < decided_us:
-            return 0.0
+        state = state or {}
         # The person has changed a key since, or asked for it to be tried now.
-        if changed_ns(self.paths.tracker(lane)) // 1000 > decided_us:
+        if changed_ns(self.paths.tracker(lane)) // 1000 > track.whole(state.get("decided_us")):
             return 0.0
-        return max(0.0, (next_us - now_us) / 1e6)
+        return track.wait_s(state)

@@ -188,6 +188,9 @@ def _translate(error: Exception) -> int:
 def _usage_error(error: Any) -> int:
     command = error.ctx.command_path if error.ctx is not None else "overnight"
     kind = type(error).__name__
+    if kind == "NoArgsIsHelpError":  # its message is the help page
+        print(error.format_message().rstrip("\n"), file=sys.stderr)
+        return 2
     if command.startswith("overnight notify") and _may_quote_a_secret(error):
         return _complain([UserError("notify.secret_argument", where=command + " …")], debug=False)
     if kind == "NoSuchOption":

@@ -104,7 +104,7 @@ def register(app: typer.Typer) -> None:
         track: Annotated[list[str] | None, typer.Option("--track", hidden=True)] = None,
         json: Annotated[bool, typer.Option("--json", help=say("check.help.json"))] = False,
     ) -> int:
-        from overnight.cli.run import pairs, variables
+        from overnight.cli.asked import pairs, variables
         from overnight.start import Asked, prepare
 
         problems: list[UserError] = []
@@ -188,6 +188,8 @@ def check_first(asked: Asked) -> bool:
 
 
 def _look(ready: Ready, how: How | None, *, quiet: bool = False) -> Looked:
+    if ready.kind == "config":
+        return Looked(_look_at_config(ready, builds=how is not None, quiet=quiet))
     with patience("" if quiet else say("check.reading")):
         findings = examine(ready)
     if any(finding.level == "bad" for finding in findings):
@@ -196,6 +198,23 @@ def _look(ready: Ready, how: How | None, *, quiet: bool = False) -> Looked:
         return Looked([*findings, _of_trial("not_asked")])
     trial = _try(ready, how, quiet=quiet)
     return Looked([*findings, *trial.findings], trial)
+
+
+def _look_at_config(ready: Ready, *, builds: bool, quiet: bool) -> list[Finding]:
+    """What would keep a training from training; a long look through its images tells how far."""
+    from overnight.start import outlook
+
+    def tell(done: int, total: int) -> None:
+        sys.stderr.write(
+            "\r\x1b[K" + say("outlook.looked_at", done=f"{done:,}", total=f"{total:,}")
+        )
+        if done == total:
+            sys.stderr.write("  " + say("outlook.reading"))
+        sys.stderr.flush()
+
+    shows = is_terminal(sys.stderr) and not quiet
+    with patience("" if quiet else say("outlook.reading")):
+        return outlook.look(ready, builds=builds, progress=tell if shows else None)
 
 
 def examine(ready: Ready) -> list[Finding]:

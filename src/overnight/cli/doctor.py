@@ -39,6 +39,9 @@ def register(app: typer.Typer) -> None:
             from overnight.agent.examine import examine_channels
 
             more["channels"] = examine_channels
+            from overnight.agent.examine_trackers import examine_trackers
+
+            more["trackers"] = examine_trackers
         if json:
             checks = examine(place, python, more=more)
             print_json("doctor", checks=[check.to_json() for check in checks])

@@ -29,11 +29,12 @@ from overnight.cli.portrait import counted, left, metrics_text, percent, portrai
 from overnight.cli.screen import Screen
 from overnight.cli.select import is_there
 from overnight.errors import RunNotFound
-from overnight.ledger.paths import RunPaths
+from overnight.ledger.paths import RunPaths, find_root
 from overnight.ledger.reader import read
 from overnight.ledger.state import ENDED, Elsewhere, Finished, Running, exit_status, word
 from overnight.messages import say
-from overnight.outbox import track
+from overnight.outbox.standing import standing
+from overnight.outbox.track import wanted
 
 _READ_EVERY_S, _LOOK_EVERY_S = 0.1, 0.5
 _BLOCK_BYTES = 256 * 1024
@@ -77,24 +78,35 @@ def follow(run: RunPaths, *, last: int | None = None) -> int:
 
 def _tell_of_trackers(run: RunPaths) -> None:
     """Gives the trackers a moment to have all of it, and says what they have not."""
-    if not track.wanted(run):
+    if not wanted(run):
         return
     until = time.monotonic() + _TRACKERS_S
     said = False
     try:
-        while not all(each.closed for each in track.standing(run)) and time.monotonic() < until:
+        while not all(each.closed for each in standing(run)) and time.monotonic() < until:
             if not said:
                 echo(say("train.waits"))
                 said = True
             time.sleep(_LOOK_EVERY_S)
     except KeyboardInterrupt:
         echo()
-    for each in track.standing(run):
+    for each in standing(run):
         key = "train.arrived" if each.closed else "train.still"
-        fields = {"tracker": each.tracker, "url": each.url, "left": each.left}
+        url = _where(run, each.url) if each.closed or "://" in each.url else ""
+        fields = {"tracker": each.tracker, "url": url, "left": each.left}
         echo(say(key, run=quoted(run.run_id), **fields).rstrip())
         if each.trouble:
             echo("  " + say("train.trouble", tracker=each.tracker, trouble=plain(each.trouble)))
+
+
+def _where(run: RunPaths, url: str) -> str:
+    """Where a person finds it: an address, or the command that shows or uploads what lies here."""
+    if url.startswith("mlflow.db"):
+        here = find_root(os.getcwd()) == run.root
+        return say("train.look", root="" if here else f" --root {quoted(run.root)}")
+    if url.startswith("http") or not url:
+        return url
+    return say("train.offline", folder=quoted(url))
 
 
 def _training_end(seen: Glance) -> str:
@@ -106,13 +118,15 @@ def _training_end(seen: Glance) -> str:
 
 
 def _why(seen: Glance) -> str:
-    """The cause in a few words."""
+    """The cause in a few words: the training's own, where it said one."""
     cause = getattr(seen.view.state, "cause", None) or ended_event(seen.run).get("cause")
     if not isinstance(cause, dict):
         return title(seen.view.state)
     from overnight.supervisor.cause import Cause
 
-    return Cause.from_json(cause).text
+    found = Cause.from_json(cause)
+    own = found.evidence.removeprefix("[ERROR] ")
+    return own if own != found.evidence else found.text
 
 
 class _Watcher:

@@ -31,6 +31,7 @@ from overnight.cli.output import (
     still_left,
     wrap,
 )
+from overnight.cli.tracked import tracked_by
 from overnight.ledger.files import read_json
 from overnight.ledger.paths import RunPaths
 from overnight.ledger.state import (
@@ -67,11 +68,14 @@ _SIGNS: dict[type, tuple[str, Colour]] = {
     Elsewhere: ("?", "blue"),
 }
 _METRICS_AT_MOST = 8
+#: Facts of the model, told once, and what nobody watches a training for: shown where there is room.
+_FACTS = frozenset({"num_parameters", "num_trainable_parameters", "flops"})
+_BACKGROUND = frozenset({"lr", "mem_MiB", "time_s", "total_time_s"})
 _BAR_COLUMNS = 24
 #: Rows of sentences, and their colour; the others hold paths and commands.
 _PROSE: dict[str, Colour | None] = {
     "note": "yellow", "why": "red", "evidence": "dim", "fix": None, "metrics": None,
-    "machine": None,
+    "machine": None, "tracks": None,
 }  # fmt: skip
 
 
@@ -170,9 +174,11 @@ def progress_line(estimate: Estimate, *, width: int = _BAR_COLUMNS) -> str:
 
 
 def metrics_text(metrics: Mapping[str, float], at_most: int = _METRICS_AT_MOST) -> str:
-    """``loss 0.412 · accuracy 0.93``: of many, the newest."""
-    chosen = list(metrics.items())[-at_most:]
-    return " · ".join(f"{plain(key, 40)} {number(value)}" for key, value in chosen)
+    """``loss 0.412 · accuracy 0.93``: of many, the newest that tell how good it is."""
+    watched = [key for key in metrics if key not in _BACKGROUND | _FACTS][-at_most:]
+    room = at_most - len(watched)
+    rest = [key for key in metrics if key in _BACKGROUND][-room:] if room else []
+    return " · ".join(f"{plain(key, 40)} {number(metrics[key])}" for key in watched + rest)
 
 
 def machine_text(sample: Mapping[str, float]) -> str:
@@ -272,6 +278,8 @@ def _facts(seen: Glance, ending: bool) -> Iterator[tuple[str, str]]:
             yield "tables", tables
     if told := told_on(run):
         yield "tells", told
+    if not ending and (tracks := tracked_by(run)):
+        yield "tracks", tracks
     if os.path.exists(run.log):
         yield "log", plain(run.log)
     yield "folder", plain(run.dir)
@@ -304,7 +312,7 @@ def _why(seen: Glance) -> Iterator[tuple[str, str]]:
 
     cause = Cause.from_json(said)
     yield "why" if cause.failed else "note", cause.text
-    if cause.evidence:
+    if cause.evidence.removeprefix("[ERROR] ") not in cause.text:
         yield "evidence", cause.evidence
     if cause.fix:
         yield "fix", cause.fix

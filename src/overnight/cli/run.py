@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import re
-import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from overnight.cli.output import print_json, quoted
+from overnight.cli.asked import (
+    Alert,
+    Env,
+    Format,
+    Heartbeat,
+    Json,
+    Label,
+    Name,
+    Notify,
+    Restart,
+    Root,
+    StallAfter,
+    Track,
+    announce,
+    pairs,
+    parse_stall_after,
+    variables,
+)
+from overnight.cli.output import print_json
 from overnight.errors import UserError
 from overnight.messages import say
 
@@ -24,7 +39,6 @@ _OPTIONS = {
     "--check": False, "--follow": False, "-f": False, "--json": False, "--help": False, "-h": False,
 }  # fmt: skip
 _KINDS = ("run", "train", "optimization", "infer", "pipeline")
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h)?")
 
 
 def arrange(
@@ -71,7 +85,7 @@ def register(app: typer.Typer) -> None:
     def run(
         target: Annotated[str, typer.Argument(help=say("run.target"), show_default=False)] = "",
         args: Annotated[list[str] | None, typer.Argument(help=say("run.args"))] = None,
-        name: Annotated[str | None, typer.Option(help=say("run.name"))] = None,
+        name: Name = None,
         follow: Annotated[bool, typer.Option("--follow", "-f", help=say("run.follow"))] = False,
         set_: Annotated[
             list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=say("run.set"))
@@ -79,32 +93,20 @@ def register(app: typer.Typer) -> None:
         map_: Annotated[
             list[str] | None, typer.Option("--map", metavar="FROM=TO", help=say("run.map"))
         ] = None,
-        env: Annotated[
-            list[str] | None, typer.Option("--env", metavar="K=V", help=say("run.env"))
-        ] = None,
+        env: Env = None,
         python: Annotated[str | None, typer.Option(help=say("run.python"))] = None,
-        restart: Annotated[int, typer.Option(min=0, help=say("run.restart"))] = 0,
-        stall_after: Annotated[
-            str | None, typer.Option(metavar="10m", help=say("run.stall_after"))
-        ] = None,
-        label: Annotated[list[str] | None, typer.Option(help=say("run.label"))] = None,
-        notify: Annotated[
-            list[str] | None, typer.Option("--notify", metavar="NAME", help=say("run.notify"))
-        ] = None,
-        alert: Annotated[
-            list[str] | None, typer.Option("--alert", metavar="RULE", help=say("run.alert"))
-        ] = None,
-        heartbeat: Annotated[
-            str | None, typer.Option(metavar="3h", help=say("run.heartbeat"))
-        ] = None,
-        format_: Annotated[str | None, typer.Option("--format", help=say("run.format"))] = None,
+        restart: Restart = 0,
+        stall_after: StallAfter = None,
+        label: Label = None,
+        notify: Notify = None,
+        alert: Alert = None,
+        heartbeat: Heartbeat = None,
+        format_: Format = None,
         check: Annotated[bool, typer.Option("--check", help=say("run.check"))] = False,
         kind: Annotated[str, typer.Option(help=say("run.kind"))] = "run",
-        track: Annotated[
-            list[str] | None, typer.Option("--track", metavar="NAME", help=say("track.option"))
-        ] = None,
-        root: Annotated[str | None, typer.Option(help=say("run.root"))] = None,
-        json: Annotated[bool, typer.Option("--json", help=say("cli.json"))] = False,
+        track: Track = None,
+        root: Root = None,
+        json: Json = False,
     ) -> int | None:
         from overnight.start import Asked, start
 
@@ -159,64 +161,6 @@ def register(app: typer.Typer) -> None:
 
             return follow_run(started.run)
         return None
-
-
-def announce(started: Any) -> None:
-    """Says that it runs, and how to follow, stop and find it."""
-    if started.overrides_diff:
-        print(started.overrides_diff.rstrip("\n"), file=sys.stderr)
-    for finding in started.findings:
-        if finding.level == "warns":
-            where = say("run.cell", cell=finding.cell, line=finding.line)
-            print(f"! {where} {finding.text}", file=sys.stderr)
-    run = started.run
-    if started.unlisted:
-        unlisted = say("run.unlisted", reason=started.unlisted, root=quoted(run.root))
-        print(f"! {unlisted}", file=sys.stderr)
-    word = quoted(run.run_id)
-    print(say("run.started", name=started.name, pid=started.job_pid, run=word, log=run.log))
-    if started.script:
-        print(say("run.script", script=started.script))
-    if started.channels:
-        print(say("run.tells", names=", ".join(started.channels)))
-        from overnight.agent import logins
-        from overnight.start import with_dotenv
-
-        env = with_dotenv(os.environ, run.root)
-        for problem in logins.problems(started.channels, env).values():
-            print(f"! {problem.text}\n  → {problem.fix}", file=sys.stderr)
-
-
-def pairs(items: Sequence[str], option: str, problems: list[UserError]) -> dict[str, str]:
-    """``KEY=VALUE`` items as a mapping."""
-    found: dict[str, str] = {}
-    for item in items:
-        key, equals, value = item.partition("=")
-        if not key or not equals:
-            problems.append(UserError("run.pair_form", where=f"{option} {item}", option=option))
-        found[key] = value
-    return found
-
-
-def variables(items: Sequence[str]) -> dict[str, str | None]:
-    """``K=V`` items as a mapping; a bare ``K`` stands for this process's own value."""
-    found: dict[str, str | None] = {}
-    for item in items:
-        name, equals, value = item.partition("=")
-        found[name] = value if equals else None
-    return found
-
-
-def parse_stall_after(text: str | None, problems: list[UserError]) -> float | None:
-    """``90``, ``90s``, ``10m``, ``2h`` in seconds."""
-    if text is None:
-        return None
-    match = _SPAN.fullmatch(text.strip())
-    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"] if match else 0.0
-    if seconds <= 0:
-        problems.append(UserError("run.span_form", where=f"--stall-after {text}"))
-        return None
-    return seconds
 
 
 def _kind(kind: str, problems: list[UserError]) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from overnight.cli import tracked
 from overnight.cli.glance import Glance, cause_of, glance
 from overnight.cli.output import echo, print_json
 from overnight.cli.portrait import portrait
@@ -35,4 +36,5 @@ def to_json(seen: Glance) -> dict[str, object]:
     """The run as ``status --json`` shows it: with its cause and what it was started with."""
     info = seen.info
     told = {key: info.get(key) for key in ("target", "argv", "cwd", "labels", "host", "git_commit")}
-    return {**seen.to_json(), **told, "cause": cause_of(seen.view)}
+    trackers = tracked.to_json(seen.run)
+    return {**seen.to_json(), **told, "cause": cause_of(seen.view), "trackers": trackers}

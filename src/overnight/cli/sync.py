@@ -19,8 +19,8 @@ from overnight.ledger.paths import RunPaths, find_root
 from overnight.ledger.state import ENDED, view
 from overnight.messages import say
 from overnight.outbox import track
-from overnight.outbox.folder import agent_paths
-from overnight.outbox.track import Asked, Standing
+from overnight.outbox.standing import Standing, left, standing, total
+from overnight.outbox.track import Asked
 
 #: As timeout(1) has it.
 TIMED_OUT = 124
@@ -43,12 +43,9 @@ class _Way:
 
     def look(self) -> bool:
         """Whether there is nothing more to wait for."""
-        found = [s for s in track.standing(self.asked.run) if s.tracker == self.asked.tracker]
+        found = [s for s in standing(self.asked.run) if s.tracker == self.asked.tracker]
         self.standing = found[0] if found else None
-        state = files.read_json(agent_paths().tracker_state(self.asked.lane)) or {}
-        decided_us = state.get("decided_us")
-        now_failed = isinstance(decided_us, int) and decided_us > self.begun_us
-        self.failed = now_failed and bool(state.get("failures"))
+        self.failed = self.standing is not None and self.standing.failed_us > self.begun_us
         if self.standing is None or self.standing.closed or self.failed:
             return True
         if isinstance(view(self.asked.run).state, ENDED):
@@ -129,8 +126,8 @@ def _ask(runs: Sequence[RunPaths]) -> list[_Way]:
             cursor = files.read_json(run.cursor(asked.tracker)) or {}
             sent = cursor.get("num_records") if cursor.get("lane") == asked.lane else 0
             sent = sent if isinstance(sent, int) else 0
-            left = track.left(run, asked.tracker) if sent else 0
-            ways.append(_Way(asked, begun_us, sent + left if sent else track.total(run)))
+            target = sent + left(run, asked.tracker) if sent else total(run)
+            ways.append(_Way(asked, begun_us, target))
     if ways:
         summon()
     return ways
@@ -144,17 +141,17 @@ def _wait(ways: Sequence[_Way], timeout_s: float, *, quiet: bool) -> bool:
     until = time.monotonic() + timeout_s
     show = not quiet and sys.stderr.isatty()
     while True:
-        left = [way for way in ways if not way.look()]
+        waiting = [way for way in ways if not way.look()]
         sent = sum(way.standing.sent for way in ways if way.standing is not None)
         total = max(sent, sum(way.target for way in ways))
         line = say("track.sync_progress", sent=sent, total=total)
         if show and line != shown:
             print("\r" + line, end="", file=sys.stderr, flush=True)
             shown = line
-        if not left or time.monotonic() > until:
+        if not waiting or time.monotonic() > until:
             if shown:
                 print("\r" + " " * len(shown) + "\r", end="", file=sys.stderr)
-            return not left
+            return not waiting
         if alive() is None:
             summon()
         time.sleep(_LOOK_AGAIN_S)
@@ -174,19 +171,19 @@ def _tell(ways: Sequence[_Way], *, over: bool, json: bool) -> int:
     if not ways:
         echo(say("track.sync_nothing"))
     for way in ways:
-        standing = way.standing
-        if standing is None:
+        each = way.standing
+        if each is None:
             continue
-        key = "track.sync_closed" if standing.closed else "track.sync_standing"
+        key = "track.sync_closed" if each.closed else "track.sync_standing"
         run = plain(way.asked.run.run_id)
         echo(
-            say(key, run=run, tracker=standing.tracker, sent=standing.sent, left=standing.left,
-                url=plain(standing.url))
+            say(key, run=run, tracker=each.tracker, sent=each.sent, left=each.left,
+                url=plain(each.url))
         )  # fmt: skip
-        if standing.num_rejected:
-            names = ", ".join(plain(name, 30) for name in list(standing.rejected)[:5])
-            echo("  " + say("track.sync_rejected", num=standing.num_rejected, names=names))
-        if standing.trouble:
-            trouble = ". ".join(filter(None, (standing.trouble, standing.fix)))
+        if each.num_rejected:
+            names = ", ".join(plain(name, 30) for name in list(each.rejected)[:5])
+            echo("  " + say("track.sync_rejected", num=each.num_rejected, names=names))
+        if each.trouble:
+            trouble = ". ".join(filter(None, (each.trouble, each.fix)))
             echo("  " + plain(trouble, 400))
     return status

@@ -7,8 +7,25 @@ from typing import Annotated
 
 import typer
 
+from overnight.cli.asked import (
+    Alert,
+    Env,
+    Format,
+    Heartbeat,
+    Json,
+    Label,
+    Name,
+    Notify,
+    Restart,
+    Root,
+    StallAfter,
+    Track,
+    announce,
+    pairs,
+    parse_stall_after,
+    variables,
+)
 from overnight.cli.output import print_json
-from overnight.cli.run import announce, pairs, parse_stall_after, variables
 from overnight.errors import UserError
 from overnight.messages import say
 
@@ -26,30 +43,18 @@ def register(app: typer.Typer) -> None:
             list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=say("train.set"))
         ] = None,
         detach: Annotated[bool, typer.Option("--detach", "-d", help=say("train.detach"))] = False,
-        name: Annotated[str | None, typer.Option(help=say("train.name"))] = None,
-        env: Annotated[
-            list[str] | None, typer.Option("--env", metavar="K=V", help=say("run.env"))
-        ] = None,
-        restart: Annotated[int, typer.Option(min=0, help=say("run.restart"))] = 0,
-        stall_after: Annotated[
-            str | None, typer.Option(metavar="10m", help=say("run.stall_after"))
-        ] = None,
-        label: Annotated[list[str] | None, typer.Option(help=say("run.label"))] = None,
-        notify: Annotated[
-            list[str] | None, typer.Option("--notify", metavar="NAME", help=say("run.notify"))
-        ] = None,
-        alert: Annotated[
-            list[str] | None, typer.Option("--alert", metavar="RULE", help=say("run.alert"))
-        ] = None,
-        heartbeat: Annotated[
-            str | None, typer.Option(metavar="3h", help=say("run.heartbeat"))
-        ] = None,
-        format_: Annotated[str | None, typer.Option("--format", help=say("run.format"))] = None,
-        track: Annotated[
-            list[str] | None, typer.Option("--track", metavar="NAME", help=say("track.option"))
-        ] = None,
-        root: Annotated[str | None, typer.Option(help=say("run.root"))] = None,
-        json: Annotated[bool, typer.Option("--json", help=say("cli.json"))] = False,
+        name: Name = None,
+        env: Env = None,
+        restart: Restart = 0,
+        stall_after: StallAfter = None,
+        label: Label = None,
+        notify: Notify = None,
+        alert: Alert = None,
+        heartbeat: Heartbeat = None,
+        format_: Format = None,
+        track: Track = None,
+        root: Root = None,
+        json: Json = False,
     ) -> int | None:
         from overnight.start import Asked, start
 

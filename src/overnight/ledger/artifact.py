@@ -57,13 +57,20 @@ def _file(shelf: Shelf, path: str, name: str) -> dict[str, Any]:
 
 
 def _names(folder: str) -> list[str]:
-    """Every file below a folder, relative to it, with ``/``, in order."""
+    """Every file below a folder, relative to it, with ``/``, in order; links are followed."""
     found: list[str] = []
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
+    for parent, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
+        here = os.path.join(os.path.realpath(parent), "")
+        # A link to a folder that it lies in has no end.
+        ends = {f: os.path.join(os.path.realpath(os.path.join(parent, f)), "") for f in folders}
+        folders[:] = sorted(name for name in folders if not here.startswith(ends[name]))
         found += [os.path.relpath(os.path.join(parent, name), folder) for name in names]
         if len(found) > NUM_FILES_AT_MOST:
             raise UserError("job.too_many_files", path=folder, at_most=f"{NUM_FILES_AT_MOST:,}")
     if not found:
         raise UserError("job.empty_folder", path=folder)
     return sorted(name.replace(os.sep, "/") for name in found)
+
+
+def _raise(error: OSError) -> None:
+    raise error

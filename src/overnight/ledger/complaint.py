@@ -33,6 +33,13 @@ def complain(sentence: str, error: object = None, /, **fields: object) -> None:
         return  # a closed stderr, or an error that cannot be printed, must not end a training
 
 
+def complain_of(sentence: str, key: object, error: Exception) -> None:
+    """As ``complain``; a mistake is said of what was to be kept under ``key``."""
+    if isinstance(error, OvernightError) and not error.where:
+        error.where = repr(key) if isinstance(key, str) else type(key).__name__
+    complain(sentence, error)
+
+
 def _line(text: str, error: object) -> str:
     if isinstance(error, OvernightError):
         text = f"{text}: {error.where}: {error.what}; {error.fix}"

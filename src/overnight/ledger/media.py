@@ -7,37 +7,36 @@ stderr. A call takes as long as its file takes to write; docs/media.md says how 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
-from overnight.errors import OvernightError, UserError
+from overnight.errors import UserError
+from overnight.ledger import boxes as corners
+from overnight.ledger import film as films
 from overnight.ledger import job as pens
-from overnight.ledger import pixels
+from overnight.ledger import masks as regions
+from overnight.ledger import png
 from overnight.ledger.artifact import Version, version
-from overnight.ledger.complaint import complain
-from overnight.ledger.format import number
+from overnight.ledger.boxes import Boxes, Labels
+from overnight.ledger.complaint import complain, complain_of
 from overnight.ledger.shelf import Shelf, copier, suffix_of, writer
 from overnight.ledger.table import check_plot, write_table
-
-Boxes = Union[Iterable[Mapping[str, Any]], Mapping[str, Iterable[Mapping[str, Any]]]]
-Labels = Union[Mapping[int, str], Sequence[str]]
-_UNITS = ("pixel", "share")
 
 
 def figure(figure: Any, key: str = "figure", *, step: int | None = None) -> Path | None:
     """Keeps a drawing with the run.
 
     Args:
-        figure: A path to a picture, or an object with ``savefig`` (Matplotlib).
+        figure: A figure of Matplotlib's, or its axes; or any picture, as of ``image``.
         key: What it shows; pictures of one key form a series.
         step: Where on the axis.
 
     Returns:
         Where it was stored; None without a run, or where it could not be (said once on stderr).
     """
-    return _keep("figure", "job.no_picture", key, partial(_drawing, figure, key), step=step)
+    return _keep("figure", "job.no_picture", key, _drawing(figure, key), step=step)
 
 
 def keep_figure(run: pens.Job, figure: Any, key: str) -> str:
@@ -46,24 +45,23 @@ def keep_figure(run: pens.Job, figure: Any, key: str) -> str:
     Raises:
         Exception: Whatever is wrong with the figure, or with the disk.
     """
-    record, path = _kept("figure", run, key, partial(_drawing, figure, key))
+    record, path = _kept("figure", run, key, _drawing(figure, key))
     run.pen("media").append(record)
     return path
 
 
-def _drawing(figure: Any, key: object, shelf: Shelf) -> dict[str, Any]:
-    if not isinstance(figure, (str, os.PathLike)) and not hasattr(figure, "savefig"):
-        raise UserError("job.no_pixels", kind=type(figure).__name__)
-    return shelf.picture(figure, str(key))
+def _drawing(figure: Any, key: object) -> Callable[[Shelf], dict[str, Any]]:
+    return lambda shelf: shelf.picture(figure, str(key))
 
 
 def image(
     picture: Any,
     key: str = "image",
     *,
-    masks: Mapping[str, Any] | None = None,
+    masks: Any = None,
     boxes: Boxes | None = None,
     unit: str = "pixel",
+    box_format: str = "xyxy",
     labels: Labels | None = None,
     caption: str | None = None,
     step: int | None = None,
@@ -81,13 +79,18 @@ def image(
             "prediction": [{"box": [14, 28, 99, 83], "label": "car", "score": 0.93}]})
 
     Args:
-        picture: A path, an image of Pillow's, a Matplotlib figure, or an array or tensor: height x
-            width, or with 1, 3 or 4 channels behind or before them; integers 0 to 255, floats 0
-            to 1.
+        picture: A path, an encoded picture's bytes, an image of Pillow's, a Matplotlib figure, or
+            an array or tensor: height x width, or with 1, 3 or 4 channels behind or before them;
+            integers 0 to 255, floats 0 to 1.
         key: What it shows; pictures of one key form a series.
-        masks: Name → one class's number a pixel, as an array, a tensor, an image or a PNG's path.
-        boxes: Each ``{"box": [x0, y0, x1, y1], "label": …, "score": …}``; or name → such boxes.
-        unit: Of the corners: ``pixel``, or ``share`` (0 to 1 of the width and the height).
+        masks: Name → one class's number a pixel, as an array, a tensor, an image or a PNG's path;
+            or name → {a class's name: where it is, as a mask of true and false}. A single mask
+            needs no name.
+        boxes: Each ``{"box": [x0, y0, x1, y1], "label": …, "score": …}`` or four numbers; or what
+            a detector of torchvision's gives; or name → one of these.
+        unit: Of the boxes' numbers: ``pixel``, or ``share`` (0 to 1 of the width and the height).
+        box_format: What they are: ``xyxy`` (two corners), ``xywh`` (a corner and a size, as COCO
+            has it), ``cxcywh`` (the middle and a size, as YOLO has it).
         labels: A class's number → its name, for masks and boxes.
         caption: A line for people.
         step: Where on the axis.
@@ -100,17 +103,21 @@ def image(
 
     def fill(shelf: Shelf) -> dict[str, Any]:
         fields: dict[str, Any] = shelf.picture(picture, str(key))
+        known = _tried("job.no_labels", key, lambda: corners.names(labels))
+        known = {} if known is None else known
+        size = png.size_of(shelf.run.at(fields["path"]))
+        given = masks if isinstance(masks, Mapping) else {} if masks is None else {"mask": masks}
         found = {
-            str(name): _tried("job.no_mask", key, partial(_mask, shelf, mask))
-            for name, mask in (masks or {}).items()
+            str(name): _tried("job.no_mask", key, partial(_mask, shelf, mask, known, size))
+            for name, mask in given.items()
         }
         fields["masks"] = {name: mask for name, mask in found.items() if mask} or None
         if boxes is not None:
-            kept = _tried("job.no_boxes", key, lambda: _boxes(boxes, unit))
+            kept = _tried("job.no_boxes", key, lambda: corners.kept(boxes, unit, box_format))
             if kept is not None:
                 fields.update(boxes=kept, unit=unit)
-        if labels is not None:
-            fields["labels"] = _labels(labels)
+        if known:
+            fields["labels"] = {str(number): name for number, name in sorted(known.items())}
         return fields
 
     axes = {"step": step, "epoch": epoch, "fold": fold}
@@ -118,8 +125,8 @@ def image(
 
 
 def table(
-    columns: Sequence[Any] | None,
-    rows: Any,
+    columns: Any = None,
+    rows: Any = None,
     key: str = "table",
     *,
     plot: str | None = None,
@@ -133,9 +140,11 @@ def table(
     ::
 
         overnight.table(["image", "truth", "prediction"], rows, "valid/predictions", epoch=3)
+        overnight.table(frame, "valid/predictions", epoch=3)
 
     Args:
-        columns: Their names; None to take them from the rows (dictionaries, a pandas table).
+        columns: Their names. What knows its own is given alone: dictionaries, columns as lists, a
+            frame of pandas or polars, a table of Arrow.
         rows: Each a sequence of cells, or a mapping from column to cell. A cell is a number, text,
             a list … or a picture: an image of Pillow's, a figure, an array with channels, a
             ``pathlib.Path`` to a picture. An iterator is read row by row, never held.
@@ -149,6 +158,8 @@ def table(
     Returns:
         Where it was stored; None without a run, or where it could not be (said once on stderr).
     """
+    if columns is not None and (rows is None or isinstance(rows, str)):
+        columns, rows, key = None, columns, key if rows is None else rows
 
     def fill(shelf: Shelf) -> dict[str, Any]:
         fields = write_table(shelf, str(key), columns, rows)
@@ -161,19 +172,23 @@ def table(
 
 
 def video(
-    path: str | os.PathLike[str],
+    film: Any,
     key: str = "video",
     *,
+    fps: float = 10.0,
     caption: str | None = None,
     step: int | None = None,
     epoch: int | None = None,
     fold: int | None = None,
 ) -> Path | None:
-    """Keeps a copy of a film with the run (mp4, webm, gif …).
+    """Keeps a film with the run.
 
     Args:
-        path: The file.
+        film: A file's path (mp4, webm, gif …): it is copied. Or pictures of one size, as a list or
+            as an array, time x height x width, or with channels behind or before the latter two:
+            they become an animated PNG, which needs no codec and is as large as its pictures.
         key: What it shows; films of one key form a series.
+        fps: Frames a second, of pictures.
         caption: A line for people.
         step: Where on the axis.
         epoch: Likewise.
@@ -184,7 +199,9 @@ def video(
     """
 
     def fill(shelf: Shelf) -> dict[str, Any]:
-        source = os.fspath(path)
+        if not isinstance(film, (str, os.PathLike)):
+            return shelf.put(str(key), ".png", films.writer(film, fps))
+        source = os.fsdecode(film)
         return shelf.put(str(key), suffix_of(source, ".mp4"), copier(source))
 
     axes = {"step": step, "epoch": epoch, "fold": fold}
@@ -195,7 +212,7 @@ def artifact(
     path: str | os.PathLike[str],
     name: str | None = None,
     kind: str = "file",
-    aliases: Iterable[str] = (),
+    aliases: Iterable[str] | None = (),
     *,
     metadata: Mapping[str, Any] | None = None,
 ) -> str | None:
@@ -214,19 +231,25 @@ def artifact(
     Returns:
         The version's sha256; None without a run, or where it could not be noted (said on stderr).
     """
-    source = _tried("job.no_artifact", name, lambda: os.path.normpath(os.fspath(path)))
+    source = _tried("job.no_artifact", name or "artifact", lambda: _path(path))
     if source is None:
         return None
     found: list[Version] = []
 
     def fill(shelf: Shelf) -> dict[str, Any]:
         found.append(version(shelf, source))
-        words = [aliases] if isinstance(aliases, str) else [str(alias) for alias in aliases]
-        meta = None if metadata is None else dict(metadata)
+        words = [aliases] if isinstance(aliases, str) else [str(each) for each in aliases or ()]
+        meta = _tried("job.no_metadata", name or "artifact", lambda: dict(metadata or {})) or None
         return {"kind": str(kind), "aliases": words, **found[0].fields(), "metadata": meta}
 
     kept = _keep("artifact", "job.no_artifact", name or os.path.basename(source), fill)
     return found[0].sha256 if kept is not None else None
+
+
+def _path(given: Any) -> str:
+    if not isinstance(given, (str, bytes, os.PathLike)):
+        raise UserError("job.no_path", kind=type(given).__name__)
+    return os.path.abspath(os.fsdecode(given))
 
 
 def _keep(
@@ -252,7 +275,7 @@ def _keep(
         job.pen("media").append(record)
         return Path(path)
     except Exception as error:  # whatever is wrong with a picture, the training goes on
-        _complain(complaint, key, error)
+        complain_of(complaint, key, error)
         return None
 
 
@@ -266,49 +289,45 @@ def _kept(
     return record, job.run.at(fields.get("path", ""))
 
 
-def _complain(sentence: str, key: object, error: Exception) -> None:
-    if isinstance(error, OvernightError) and not error.where:
-        error.where = repr(key) if isinstance(key, str) else type(key).__name__
-    complain(sentence, error)
-
-
 def _tried(sentence: str, key: object, make: Callable[[], Any]) -> Any:
     """What ``make`` gives; None, and a complaint, where it fails: the rest is kept all the same."""
     try:
         return make()
     except Exception as error:  # see _keep()
-        _complain(sentence, key, error)
+        complain_of(sentence, key, error)
         return None
 
 
-def _mask(shelf: Shelf, mask: Any) -> dict[str, Any]:
+def _mask(
+    shelf: Shelf, mask: Any, known: dict[int, str], size: tuple[int, int] | None
+) -> dict[str, Any]:
+    """A mask's file.
+
+    Args:
+        shelf: Where it is put.
+        mask: Classes' numbers, or a class's name → where it is.
+        known: Number → name; names that were not known are added to it.
+        size: Of its picture, where that is known.
+    """
     if isinstance(mask, (str, os.PathLike)):
-        path = os.fspath(mask)
-        return shelf.part(suffix_of(path, ".png"), copier(path))
-    return shelf.part(".png", writer(pixels.class_ids(mask).png()))
+        path = os.fsdecode(mask)
+        file = shelf.part(suffix_of(path, ".png"), copier(path))
+    elif isinstance(mask, Mapping):
+        raster = regions.of_classes(mask, _numbers(mask, known))
+        file = shelf.part(".png", writer(raster.png()))
+    else:
+        file = shelf.part(".png", writer(regions.class_ids(mask).png()))
+    own = png.size_of(shelf.run.at(file["path"]))
+    if size is not None and own is not None and own != size:
+        complain("job.mask_size", mask=f"{own[0]} x {own[1]}", picture=f"{size[0]} x {size[1]}")
+    return file
 
 
-def _boxes(boxes: Any, unit: str) -> dict[str, list[dict[str, Any]]]:
-    if unit not in _UNITS:
-        raise UserError("job.box_unit", unit=repr(unit))
-    groups = boxes if isinstance(boxes, Mapping) else {"boxes": boxes}
-    return {str(name): [_box(box) for box in group] for name, group in groups.items()}
-
-
-def _box(given: Mapping[str, Any]) -> dict[str, Any]:
-    corners: Any = given.get("box") if isinstance(given, Mapping) else None
-    listed = corners.tolist() if hasattr(corners, "tolist") else corners
-    if not isinstance(listed, (list, tuple)) or len(listed) != 4:
-        raise UserError("job.box", box=repr(given)[:200])
-    box: dict[str, Any] = {"box": [number(corner) for corner in listed]}
-    label, score = given.get("label"), given.get("score")
-    if label is not None:
-        box["label"] = label if isinstance(label, str) else int(number(label))
-    if score is not None:
-        box["score"] = number(score)
-    return box
-
-
-def _labels(labels: Labels) -> dict[str, str]:
-    pairs = labels.items() if isinstance(labels, Mapping) else enumerate(labels)
-    return {str(number): str(name) for number, name in pairs}
+def _numbers(named: Iterable[Any], known: dict[int, str]) -> dict[str, int]:
+    """Name → number; 0 is where nothing is."""
+    found = {}
+    for name in named:
+        numbers = [number for number, given in known.items() if given == name and number > 0]
+        found[name] = numbers[0] if numbers else max(known, default=0) + 1
+        known[found[name]] = str(name)
+    return found

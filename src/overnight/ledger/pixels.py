@@ -1,20 +1,22 @@
-"""What people hold pictures and masks in, as bytes: arrays, tensors and images of any library.
+"""What people hold pictures in, as bytes: arrays, tensors and images of any library.
 
 Nothing is imported for it: each object is asked by its own methods.
 """
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from overnight.errors import UserError
 from overnight.ledger import png
+from overnight.ledger.complaint import complain
 
-#: Floats are taken for 0 to 1. Above this, and with none below 0, they can only mean 0 to 255.
+#: Floats are taken for 0 to 1, a little more or less being the work of whatever resized them.
+_OVERSHOOT = 0.1
+#: Above this, and with none below 0, they can only mean 0 to 255.
 _ABOVE_ONE = 2.0
-_MAX_ID = 2**16 - 1
 _CHANNELS = (1, 3, 4)
 
 
@@ -35,7 +37,7 @@ class Raster:
 
 def is_picture(value: Any) -> bool:
     """Whether a table's cell shows this as a picture: an image, three axes, or two of bytes."""
-    if _is_pil(value) or callable(getattr(value, "savefig", None)):
+    if is_pil(value) or callable(getattr(value, "savefig", None)):
         return True
     shape = getattr(value, "shape", None)
     if not isinstance(shape, tuple) or 0 in shape:
@@ -50,17 +52,18 @@ def picture(value: Any) -> Raster:
 
     Args:
         value: Height x width, or these with 1, 3 or 4 channels behind them or before them. Integers
-            are 0 to 255, floats 0 to 1 (or 0 to 255), booleans black and white.
+            are 0 to 255, floats 0 to 1 (or 0 to 255), booleans black and white. Any others are
+            drawn from their lowest to their highest, and that is said once.
 
     Raises:
         UserError: It is none.
         Exception: Whatever the object's own methods raise.
     """
-    if _is_pil(value):
+    if is_pil(value):
         return _of_pil(value)
-    array = _array(value)
+    array = as_array(value)
     shape, channels_first = _layout(array.shape, prefer_first=_is_torch(array))
-    samples = _bytes(_to_bytes(array))
+    samples = to_bytes(_levels(array))
     height, width, channels = shape
     if channels_first:
         planes, size = samples, height * width
@@ -71,62 +74,29 @@ def picture(value: Any) -> Raster:
     return Raster(width, height, channels, samples)
 
 
-def class_ids(value: Any) -> Raster:
-    """A mask: one class's number a pixel, in 8 bits, or in 16 where a number is above 255.
-
-    Raises:
-        UserError: It is none.
-        Exception: Whatever the object's own methods raise.
-    """
-    if _is_pil(value):
-        return _ids_of_pil(value)
-    array = _array(value)
-    shape = tuple(int(size) for size in array.shape)
-    while len(shape) > 2 and shape[0] == 1:
-        array, shape = array[0], shape[1:]
-    if len(shape) != 2 or 0 in shape:
-        raise UserError("job.mask_shape", shape=_spelled(array.shape))
-    low, high = float(array.min()), float(array.max())
-    if not (low >= 0 and high <= _MAX_ID):
-        raise UserError("job.mask_range", low=f"{low:g}", high=f"{high:g}")
-    if _is_float(array) and not bool((array == array.round()).all()):
-        raise UserError("job.mask_fractions")
-    if high <= 255:
-        return Raster(shape[1], shape[0], 1, _bytes(_as_uint8(array)))
-    numbers = [int(number) for line in array.tolist() for number in line]
-    samples = struct.pack(f">{len(numbers)}H", *numbers)
-    return Raster(shape[1], shape[0], 1, samples, depth=16)
-
-
 # ── Pillow's ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _is_pil(value: Any) -> bool:
-    return isinstance(getattr(value, "mode", None), str) and hasattr(value, "tobytes")
+def is_pil(value: Any) -> bool:
+    """Whether it is an image of Pillow's; a mapped array has a ``mode`` as well."""
+    return isinstance(getattr(value, "mode", None), str) and hasattr(value, "getbands")
 
 
 def _of_pil(image: Any) -> Raster:
     channels = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
-    if image.mode not in channels:
-        see_through = image.mode in ("PA", "La", "RGBa") or "transparency" in image.info
-        grey = image.mode in ("1", "I;16", "I", "F")
-        image = image.convert("L" if grey else "RGBA" if see_through else "RGB")
     width, height = image.size
     if not width or not height:
-        raise UserError("job.picture_shape", shape=_spelled((height, width)))
+        raise UserError("job.picture_shape", shape=spelled((height, width)))
+    if image.mode.startswith(("I", "F")):  # numbers, not levels of grey
+        low, high = image.getextrema()
+        floor, ceiling = _range_of(low, high, whole=image.mode != "F")
+        scale = 255 / (ceiling - floor)
+        image = image.convert("F").point(lambda level: level * scale + (0.5 - floor * scale))
+        image = image.convert("L")
+    elif image.mode not in channels:
+        see_through = image.mode in ("PA", "La", "RGBa") or "transparency" in image.info
+        image = image.convert("L" if image.mode == "1" else "RGBA" if see_through else "RGB")
     return Raster(width, height, channels[image.mode], image.tobytes())
-
-
-def _ids_of_pil(image: Any) -> Raster:
-    width, height = image.size
-    if image.mode == "1":
-        return Raster(width, height, 1, image.convert("L").tobytes().replace(b"\xff", b"\1"))
-    if image.mode in ("L", "P"):  # a palette only colours the numbers
-        return Raster(width, height, 1, image.tobytes())
-    if image.mode == "I;16":
-        numbers = struct.unpack(f"<{width * height}H", image.tobytes())
-        return Raster(width, height, 1, struct.pack(f">{len(numbers)}H", *numbers), depth=16)
-    raise UserError("job.mask_mode", mode=image.mode)
 
 
 # ── arrays and tensors ──────────────────────────────────────────────────────────────────────────
@@ -151,10 +121,12 @@ class _Plain:
         return self._samples
 
 
-def _array(value: Any) -> Any:
+def as_array(value: Any) -> Any:
     """A torch tensor in the processor's memory, an array of NumPy's, or a plain buffer."""
     if _is_torch(value):
         array = value.detach().cpu()
+        if str(array.dtype).startswith("torch.uint") and array.element_size() > 1:
+            return array.long()  # torch can do next to nothing with them
         return array.float() if array.is_floating_point() else array
     convert = getattr(value, "__array__", None)  # NumPy's own have it too
     if callable(convert):
@@ -175,7 +147,8 @@ def _is_torch(value: Any) -> bool:
     return callable(getattr(value, "detach", None)) and hasattr(value, "is_floating_point")
 
 
-def _is_float(array: Any) -> bool:
+def is_float(array: Any) -> bool:
+    """Whether it holds fractions."""
     if _is_torch(array):
         return bool(array.is_floating_point())
     return getattr(array.dtype, "kind", "u") == "f"
@@ -189,41 +162,64 @@ def _layout(shape: Any, *, prefer_first: bool) -> tuple[tuple[int, int, int], bo
     if len(sizes) == 2:
         sizes = (*sizes, 1)
     if len(sizes) != 3 or 0 in sizes:
-        raise UserError("job.picture_shape", shape=_spelled(shape))
+        raise UserError("job.picture_shape", shape=spelled(shape))
     first, last = sizes[0] in _CHANNELS, sizes[2] in _CHANNELS
     if first and (prefer_first or not last) and len(shape) > 2:
         return (sizes[1], sizes[2], sizes[0]), True
     if last:
         return (sizes[0], sizes[1], sizes[2]), False
-    raise UserError("job.picture_shape", shape=_spelled(shape))
+    raise UserError("job.picture_shape", shape=spelled(shape))
 
 
-def _to_bytes(array: Any) -> Any:
+def _levels(array: Any) -> Any:
     """Samples of 0 to 255, in the object's own kind of array."""
     name = str(array.dtype)
     if name.endswith("uint8"):
         return array
     if name.endswith("bool"):
-        return _as_uint8(array) * 255
-    if not _is_float(array):
-        low, high = int(array.min()), int(array.max())
-        if low < 0 or high > 255:
-            raise UserError("job.pixel_range", low=low, high=high)
-        return _as_uint8(array)
-    array = array + 0.0  # a copy: what is no number is drawn black, in the copy
-    array[array != array] = 0.0
-    if float(array.min()) >= 0 and _ABOVE_ONE < float(array.max()) <= 255:
-        return _as_uint8(array.round())
-    return _as_uint8((array.clip(0.0, 1.0) * 255.0).round())
+        return as_uint8(array) * 255
+    whole = not is_float(array)
+    low, high = float(array.min()), float(array.max())
+    if isfinite(low) and isfinite(high):
+        floor, ceiling = _range_of(low, high, whole=whole)
+        if whole and (floor, ceiling) == (0, 255):
+            return as_uint8(array)
+        array = _floats(array)
+    else:
+        array = _floats(array)
+        finite = array[abs(array) < float("inf")]  # neither is a NaN less
+        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
+        floor, ceiling = _range_of(low, high, whole=whole)
+        array[array != array] = floor  # what is no number is drawn black
+    return as_uint8(((array.clip(floor, ceiling) - floor) * (255 / (ceiling - floor))).round())
 
 
-def _as_uint8(array: Any) -> Any:
+def _range_of(low: float, high: float, *, whole: bool) -> tuple[float, float]:
+    """Which numbers mean black and white, where these are the lowest and the highest."""
+    if low >= 0 and (whole or high > _ABOVE_ONE) and high <= 255:
+        return 0, 255
+    if not whole and low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
+        return 0, 1
+    complain("job.stretched")
+    return low, (high if high > low else low + 1)
+
+
+def _floats(array: Any) -> Any:
+    """A copy in floats that a difference of two fits in."""
+    if not _is_torch(array) and array.dtype.itemsize < 4:
+        return array.astype("float32")
+    return array + 0.0
+
+
+def as_uint8(array: Any) -> Any:
+    """An array whose numbers are 0 to 255, in a byte each."""
     if isinstance(array, _Plain):
         return array
     return array.byte() if _is_torch(array) else array.astype("uint8")
 
 
-def _bytes(array: Any) -> bytes:
+def to_bytes(array: Any) -> bytes:
+    """The bytes of an array of bytes, line by line."""
     if _is_torch(array):
         try:
             array = array.numpy()
@@ -232,5 +228,6 @@ def _bytes(array: Any) -> bytes:
     return bytes(array.tobytes())
 
 
-def _spelled(shape: Any) -> str:
+def spelled(shape: Any) -> str:
+    """A shape as people write it."""
     return " x ".join(str(int(size)) for size in shape) or "0"

@@ -24,6 +24,13 @@ _BLOCK_BYTES = 1024 * 1024
 #: What a file's name may end in; anything longer or stranger is no suffix people know.
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,10}")
 
+#: How the files begin that people can look at, and what their names end in.
+_PICTURES = (
+    (b"\x89PNG\r\n\x1a\n", ".png"), (b"\xff\xd8\xff", ".jpg"), (b"GIF8", ".gif"), (b"BM", ".bmp"),
+    (b"II*\0", ".tif"), (b"MM\0*", ".tif"), (b"%PDF", ".pdf"), (b"<svg", ".svg"),
+    (b"<?xml", ".svg"),
+)  # fmt: skip
+
 FileFields = dict[str, Any]
 
 
@@ -175,8 +182,30 @@ def writer(data: bytes) -> Callable[[str], None]:
 def _writer_of(value: Any) -> tuple[str, Callable[[str], None]]:
     """The suffix of a picture's file, and what writes it."""
     if isinstance(value, (str, os.PathLike)):
-        path = os.fspath(value)
-        return suffix_of(path, ".png"), copier(path)
-    if callable(getattr(value, "savefig", None)):
-        return ".png", lambda path: value.savefig(path, format="png", bbox_inches="tight")
+        path = os.fsdecode(value)
+        copy = copier(path)
+        with open(path, "rb") as file:
+            suffix = _suffix_of_picture(file.read(16), path)
+        return suffix_of(path, suffix), copy
+    if callable(getattr(value, "getvalue", None)):  # what a figure was drawn into
+        value = value.getvalue()
+    if isinstance(value, (bytes, bytearray)):
+        data = bytes(value)
+        return _suffix_of_picture(data[:16], f"{len(data):,} bytes"), writer(data)
+    save = getattr(value, "savefig", None) or getattr(  # a figure, or one's axes
+        getattr(value, "figure", None), "savefig", None
+    )
+    if callable(save):
+        return ".png", lambda path: save(path, format="png", bbox_inches="tight")
     return ".png", writer(pixels.picture(value).png())
+
+
+def _suffix_of_picture(head: bytes, where: str) -> str:
+    for begin, suffix in _PICTURES:
+        if head.startswith(begin):
+            return suffix
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return ".webp"
+    if head[4:8] == b"ftyp":  # heic, avif
+        return ".avif"
+    raise UserError("job.no_picture_file", path=where)

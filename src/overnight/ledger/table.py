@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 from overnight.errors import UserError
 from overnight.ledger import pixels
+from overnight.ledger.complaint import complain_of
 from overnight.ledger.format import encode, spell
+from overnight.ledger.rows import opened
 from overnight.ledger.shelf import Shelf
 
 #: A larger one is compressed: predictions of a whole validation set shrink to a tenth.
@@ -28,9 +29,9 @@ def write_table(shelf: Shelf, key: str, columns: Sequence[Any] | None, rows: Any
         OSError: The disk is full.
         Exception: Whatever the rows and cells raise.
     """
-    given, rows = _opened(columns, rows)
+    given, rows = opened(columns, rows)
     names = _distinct([str(column) for column in given])
-    lines = _Lines(shelf, given, names, rows)
+    lines = _Lines(shelf, key, given, names, rows)
     begin = lines.up_to(PLAIN_BYTES)
     if lines.over:
         file = shelf.put(key, ".jsonl", lambda path: _write_plain(path, begin))
@@ -52,20 +53,6 @@ def check_plot(plot: str, columns: Sequence[str]) -> str:
     return plot
 
 
-def _opened(columns: Sequence[Any] | None, rows: Any) -> tuple[list[Any], Iterable[Any]]:
-    """The columns as they were given, and the rows as sequences or mappings."""
-    if hasattr(rows, "itertuples") and hasattr(rows, "columns"):  # pandas
-        columns = list(rows.columns) if columns is None else columns
-        rows = rows.itertuples(index=False, name=None)
-    rows = iter(rows)
-    if columns is None:
-        first = next(rows, None)
-        if not isinstance(first, Mapping):
-            raise UserError("job.no_columns")
-        columns, rows = list(first), chain([first], rows)
-    return list(columns), rows
-
-
 def _distinct(names: Sequence[str]) -> list[str]:
     """The names, with a number behind those that came before: ``score``, ``score_2``."""
     found: list[str] = []
@@ -82,12 +69,19 @@ class _Lines:
     """The lines of a table's file, made when they are asked for."""
 
     def __init__(
-        self, shelf: Shelf, columns: Sequence[Any], names: Sequence[str], rows: Iterable[Any]
+        self,
+        shelf: Shelf,
+        key: str,
+        columns: Sequence[Any],
+        names: Sequence[str],
+        rows: Iterable[Any],
     ) -> None:
         self.num_rows = 0
         #: Whether all have been made.
         self.over = False
-        self._shelf, self._columns, self._names = shelf, columns, names
+        self._shelf, self._key, self._columns, self._names = shelf, key, columns, names
+        #: A picture could not be kept, and that was said: what ails one often ails a thousand.
+        self._has_complained = False
         self._rows = iter(rows)
 
     def up_to(self, num_bytes: int) -> bytes:
@@ -103,6 +97,8 @@ class _Lines:
 
     def _line(self, row: Any) -> bytes:
         self.num_rows += 1
+        if isinstance(row, (str, bytes)) or not hasattr(row, "__iter__"):
+            raise UserError("job.row", row=self.num_rows, given=repr(row)[:80])
         if isinstance(row, Mapping):
             cells = [row.get(column) for column in self._columns]
         else:
@@ -123,14 +119,23 @@ class _Lines:
         if isinstance(value, os.PathLike):
             path = os.fspath(value)
             if str(path).lower().endswith(_PICTURE_SUFFIXES):
-                return {_PICTURE: self._shelf.picture_part(path)}
+                return self._picture(path)
             return str(path)
         if pixels.is_picture(value):
-            return {_PICTURE: self._shelf.picture_part(value)}
+            return self._picture(value)
         if isinstance(value, Mapping) and _PICTURE in value:
             return str(value)
         listed = getattr(value, "tolist", None)
         return spell(listed() if callable(listed) else value)
+
+    def _picture(self, value: Any) -> dict[str, Any] | None:
+        try:
+            return {_PICTURE: self._shelf.picture_part(value)}
+        except Exception as error:  # one cell is empty, and the others are kept
+            if not self._has_complained:
+                self._has_complained = True
+                complain_of("job.no_cell", self._key, error)
+            return None
 
 
 def _write_plain(path: str, begin: bytes) -> None:

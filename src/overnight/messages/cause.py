@@ -247,7 +247,8 @@ EN = {
     ),
     "cause.exit_code_said": "It gave up: {said}",
     "cause.exit_code_said.fix": (
-        "Put that right ('overnight logs' has all of it), then: overnight resume."
+        "Put that right ('overnight logs' has all of it), then: overnight resume. It keeps its "
+        "settings: where one of them must change, start anew."
     ),
     "cause.exit_code_usage": "The program does not accept its arguments (exit code {code}).",
     "cause.exit_code_usage.fix": (
@@ -537,7 +538,8 @@ KO = {
     ),
     "cause.exit_code_said": "스스로 멈췄습니다: {said}",
     "cause.exit_code_said.fix": (
-        "그 문제를 해결하고('overnight logs'에 전부 있습니다) 이어서 실행하십시오: overnight resume"
+        "그 문제를 해결하고('overnight logs'에 전부 있습니다) 이어서 실행하십시오: overnight resume. "
+        "설정은 그대로 유지되므로, 설정을 바꿔야 한다면 새로 시작하십시오."
     ),
     "cause.exit_code_usage": "프로그램이 인자를 받아들이지 않습니다(종료 코드 {code}).",
     "cause.exit_code_usage.fix": "--help 옵션으로 실행하여 스크립트 이름 뒤의 인자와 비교하십시오.",

@@ -9,20 +9,23 @@ EN = {
     "logins, GPU, memory and disk. Then runs it shortened (one epoch, a few batches) and predicts "
     "the whole run: duration, end, peak RAM and VRAM, disk. What cannot be known is marked ?. "
     "Exits with 1 if something is certain to fail.\n\n"
+    "Of a config (.yaml) it reads every image, builds the model once, and compares what the training "
+    "leaves with the disk.\n\n"
     "Examples:\n\n"
     "  overnight check train.py --data ./data --epochs 20\n\n"
     "  overnight check notebook.ipynb --set EPOCHS=20 --time-limit 5m\n\n"
+    "  overnight check configs/train.yaml\n\n"
     "  overnight check --no-trial -- torchrun --nproc-per-node 2 train.py",
-    "check.help.target": "A script (.py) or a notebook (.ipynb).",
+    "check.help.target": "A script (.py), a notebook (.ipynb) or a config (.yaml).",
     "check.help.args": "The job's own arguments; behind `--`, a whole command.",
-    "check.help.set": "Rewrite a parameter of a notebook, as `run` does. Repeatable.",
+    "check.help.set": "Another value for a notebook's parameter or a config's key, as `run` has it. Repeatable.",
     "check.help.map": "Where a folder the notebook names lies here. Repeatable.",
     "check.help.env": "A variable for the job: K=V, or K to pass on this shell's. Repeatable.",
     "check.help.python": "The job's Python. Default: as for `run`.",
     "check.help.root": "The folder below which runs are written. Default: the project's.",
     "check.help.full_epoch": "Leave out no batches in the trial: the first and the last epoch are run whole.",
     "check.help.allow_sending": "Try the job although it sends messages or asks paid services by itself.",
-    "check.help.no_trial": "Only read the job; run nothing of it.",
+    "check.help.no_trial": "Only read the job; run nothing of it. Of a config: do not build the model.",
     "check.help.keep": "Keep the files the trial makes; what was there before is put back anyway.",
     "check.help.time_limit": "How long the trial may take: 90s, 10m, 1h.",
     "check.help.json": "Print the findings as JSON.",
@@ -190,20 +193,23 @@ KO = {
     "작업을 실행하지 않고 읽습니다: 문법, import, 입력, 출력 폴더, 질문과 로그인, GPU, 메모리, 디스크. "
     "그다음 줄여서 실행해 보고 (한 에폭, 몇 배치) 전체 실행을 예측합니다: 걸리는 시간, 끝나는 시각, "
     "최대 RAM과 VRAM, 디스크. 알 수 없는 것은 ?로 표시합니다. 반드시 실패할 것이 있으면 1로 끝납니다.\n\n"
+    "설정 파일(.yaml)이면 이미지를 모두 읽고, 모델을 한 번 만들어 보고, 학습이 남길 파일을 디스크 여유 "
+    "공간과 견줍니다.\n\n"
     "예:\n\n"
     "  overnight check train.py --data ./data --epochs 20\n\n"
     "  overnight check notebook.ipynb --set EPOCHS=20 --time-limit 5m\n\n"
+    "  overnight check configs/train.yaml\n\n"
     "  overnight check --no-trial -- torchrun --nproc-per-node 2 train.py",
-    "check.help.target": "스크립트(.py) 또는 노트북(.ipynb).",
+    "check.help.target": "스크립트(.py), 노트북(.ipynb) 또는 설정 파일(.yaml).",
     "check.help.args": "작업에 넘길 인자. `--` 뒤에는 명령 전체.",
-    "check.help.set": "`run` 처럼 노트북의 값을 바꿉니다. 여러 번 쓸 수 있습니다.",
+    "check.help.set": "`run` 처럼 노트북의 값이나 설정 파일의 키를 바꿉니다. 여러 번 쓸 수 있습니다.",
     "check.help.map": "노트북에 적힌 폴더의 실제 위치. 여러 번 쓸 수 있습니다.",
     "check.help.env": "작업의 환경 변수: K=V, 또는 지금 셸의 값을 넘기려면 K. 여러 번 쓸 수 있습니다.",
     "check.help.python": "작업을 실행할 파이썬. 기본값은 `run` 과 같습니다.",
     "check.help.root": "실행 기록을 두는 폴더. 기본값: 프로젝트의 루트.",
     "check.help.full_epoch": "시험 실행에서 배치를 줄이지 않습니다. 첫 에폭과 마지막 에폭을 끝까지 실행합니다.",
     "check.help.allow_sending": "작업이 직접 메시지를 보내거나 유료 서비스를 쓰더라도 시험 실행을 합니다.",
-    "check.help.no_trial": "읽기만 하고 아무것도 실행하지 않습니다.",
+    "check.help.no_trial": "읽기만 하고 아무것도 실행하지 않습니다. 설정 파일이면 모델을 만들어 보지 않습니다.",
     "check.help.keep": "시험 실행이 만든 파일을 남겨 둡니다. 원래 있던 파일은 어느 경우에나 되돌립니다.",
     "check.help.time_limit": "시험 실행의 제한 시간: 90s, 10m, 1h.",
     "check.help.json": "결과를 JSON으로 출력합니다.",

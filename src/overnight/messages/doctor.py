@@ -35,6 +35,7 @@ EN = {
     "doctor.name.gpu": "GPU",
     "doctor.name.torch": "torch",
     "doctor.name.channels": "channels",
+    "doctor.name.trackers": "trackers",
     "doctor.name.probe": "unanswered",
     # Python
     "doctor.python.option": "Jobs run in Python {version}: {path} (named with --python).",
@@ -446,6 +447,11 @@ EN = {
     "doctor.channels.trouble.fix": "{fix}",
     "doctor.channels.waits": "{name}: {why}",
     "doctor.channels.unreachable": "{name} does not answer: {why}",
+    "doctor.trackers.none": "nothing waits to be taken to one",
+    "doctor.trackers.under_way": "records of {number} runs are on their way",
+    "doctor.trackers.waits": "{run}: {why} (records to come: {left})",
+    "doctor.trackers.refused": "{run}: {why} (records to come: {left})",
+    "doctor.trackers.refused.fix": "{fix}",
 }
 
 KO = {
@@ -481,6 +487,7 @@ KO = {
     "doctor.name.gpu": "GPU",
     "doctor.name.torch": "torch",
     "doctor.name.channels": "알림 채널",
+    "doctor.name.trackers": "트래커",
     "doctor.name.probe": "응답 없음",
     "doctor.python.option": "작업은 파이썬 {version}에서 실행됩니다: {path} (--python으로 지정).",
     "doctor.python.venv": "작업은 파이썬 {version}에서 실행됩니다: {path} (활성화된 가상 환경).",
@@ -916,4 +923,9 @@ KO = {
     "doctor.channels.trouble.fix": "{fix}",
     "doctor.channels.waits": "{name}: {why}",
     "doctor.channels.unreachable": "{name} 채널이 응답하지 않습니다: {why}",
+    "doctor.trackers.none": "보내기를 기다리는 기록이 없습니다",
+    "doctor.trackers.under_way": "실행 {number}개의 기록을 보내고 있습니다",
+    "doctor.trackers.waits": "{run}: {why} (남은 기록 {left}개)",
+    "doctor.trackers.refused": "{run}: {why} (남은 기록 {left}개)",
+    "doctor.trackers.refused.fix": "{fix}",
 }

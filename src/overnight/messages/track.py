@@ -18,13 +18,14 @@ EN = {
     "track.ui_help": "Open MLflow's page of this project, on this machine, for whoever has its token.\n\n"
     "  overnight ui",
     "track.ui_port": "The port; by default one that is free.",
-    "track.ui_missing": "MLflow's page is not installed: pip install 'overnight[ui]'",
-    "track.ui_missing.fix": "or look at the run's folder: overnight status",
+    "track.ui_missing": "MLflow's page is not installed; the records are there, in mlflow.db",
+    "track.ui_missing.fix": "pip install 'overnight[ui]'; a run alone: overnight status RUN",
     "track.ui_nothing": "nothing of this project is in MLflow yet",
     "track.ui_nothing.fix": "`overnight run --track mlflow …` or `overnight sync RUN --track mlflow`",
     "track.ui_port_taken": "the port cannot be had: {reason}",
     "track.ui_port_taken.fix": "leave --port out: a free one is found",
     "track.ui_at": "MLflow is at {url}\nCtrl-C ends it. On another machine: ssh -L the same port.",
+    "track.ui_elsewhere": "The records of this project are at {url}",
     "track.unknown": "no tracker is called that",
     "track.unknown.fix": "one of {names}, or none",
     "track.misspelt": "no tracker is called that",
@@ -56,7 +57,13 @@ EN = {
     "track.wandb_key.fix": "check WANDB_API_KEY (https://wandb.ai/authorize), entity and project; then `overnight sync RUN`",
     "track.wandb_refused": "W&B cannot be used like this: {why}",
     "track.wandb_refused.fix": "put that right, then `overnight sync RUN`; WANDB_MODE=offline keeps the run in files",
-    "track.retry": "{tracker} does not answer ({why}); it is tried again, and nothing is lost",
+    "track.retry": "what is sent to {tracker} does not arrive; it is tried again in {minutes} min, and nothing is "
+    "lost (failures in a row: {number}; {why})",
+    "track.retry_now": "what is sent to {tracker} does not arrive; it is tried again now, and nothing is lost "
+    "(failures in a row: {number}; {why})",
+    "track.standing_all": "{tracker} (all of it, {sent} records)",
+    "track.standing_left": "{tracker} ({sent} records are there, {left} to come)",
+    "track.standing_trouble": "{tracker} ({left} records to come: {why})",
     "track.too_long": "no answer within {seconds} s",
     "track.told": "{run}: its records do not reach {tracker}. {text}. The run itself goes on.",
 }
@@ -79,13 +86,14 @@ KO = {
     "track.ui_help": "이 프로젝트의 MLflow 화면을 이 컴퓨터에서 엽니다. 토큰이 있어야 볼 수 있습니다.\n\n"
     "  overnight ui",
     "track.ui_port": "포트. 기본은 비어 있는 포트입니다.",
-    "track.ui_missing": "MLflow 화면이 설치되어 있지 않습니다: pip install 'overnight[ui]'",
-    "track.ui_missing.fix": "또는 실행 폴더를 보십시오: overnight status",
+    "track.ui_missing": "MLflow 화면이 설치되어 있지 않습니다. 기록은 mlflow.db에 그대로 있습니다",
+    "track.ui_missing.fix": "pip install 'overnight[ui]'. 실행 하나만 보려면: overnight status 이름",
     "track.ui_nothing": "아직 MLflow에 이 프로젝트의 기록이 없습니다",
     "track.ui_nothing.fix": "`overnight run --track mlflow …` 또는 `overnight sync RUN --track mlflow`",
     "track.ui_port_taken": "포트를 쓸 수 없습니다: {reason}",
     "track.ui_port_taken.fix": "--port를 빼면 빈 포트를 찾습니다",
     "track.ui_at": "MLflow 주소: {url}\nCtrl-C로 끝냅니다. 다른 컴퓨터에서는 같은 포트를 ssh -L로 연결하십시오.",
+    "track.ui_elsewhere": "이 프로젝트의 기록이 있는 곳: {url}",
     "track.unknown": "그런 이름의 트래커가 없습니다",
     "track.unknown.fix": "{names} 또는 none 중에서 고르십시오",
     "track.misspelt": "그런 이름의 트래커가 없습니다",
@@ -117,7 +125,13 @@ KO = {
     "track.wandb_key.fix": "WANDB_API_KEY(https://wandb.ai/authorize), entity, project를 확인한 뒤 `overnight sync RUN`을 실행하십시오",
     "track.wandb_refused": "W&B를 이렇게 쓸 수 없습니다: {why}",
     "track.wandb_refused.fix": "바로잡은 뒤 `overnight sync RUN`을 실행하십시오. WANDB_MODE=offline은 실행을 파일로 남깁니다",
-    "track.retry": "{tracker} 서버가 응답하지 않습니다({why}). 다시 시도하며, 잃는 기록은 없습니다",
+    "track.retry": "{tracker} 쪽으로 보낸 기록이 도착하지 않습니다. {minutes}분 뒤 다시 보내며, 잃는 기록은 없습니다"
+    "(연속 실패 {number}회, {why})",
+    "track.retry_now": "{tracker} 쪽으로 보낸 기록이 도착하지 않습니다. 지금 다시 보내며, 잃는 기록은 없습니다"
+    "(연속 실패 {number}회, {why})",
+    "track.standing_all": "{tracker}(기록 {sent}개 모두)",
+    "track.standing_left": "{tracker}(기록 {sent}개 도착, {left}개 남음)",
+    "track.standing_trouble": "{tracker}(기록 {left}개 남음: {why})",
     "track.too_long": "{seconds}초 안에 응답이 없습니다",
     "track.told": "{run}: 기록이 {tracker}에 도착하지 않습니다. {text}. 실행은 계속됩니다.",
 }

@@ -7,7 +7,7 @@ EN = {
     "Examples:\n\n"
     "  overnight train --config configs/train.yaml\n\n"
     "  overnight train --config configs/train.yaml --set train.lr=3e-4 --set train.epochs=20 --detach\n\n"
-    "  overnight new configs   makes a config to begin with",
+    "  overnight new   makes configs/train.yaml to begin with",
     "train.config": "The config, a YAML file (overnight new makes one; docs/config.md).",
     "train.set": "Another value for a key of the config: train.lr=3e-4, data.folds=3. Repeatable.",
     "train.detach": "Do not stay and watch. What --json does too.",
@@ -33,10 +33,14 @@ EN = {
     "examples it has learnt from",
     "train.no_checkpoint": "the disk did not take a checkpoint of {scope} ({reason}); the one before is kept, and the "
     "training goes on",
+    "train.best_unsaved": "{num} times the disk took no weights of {scope}: what is kept is the best that it took, of "
+    "epoch {epoch}",
     "train.waits": "Waiting for the trackers, 30 s at most (Ctrl-C: not at all) …",
     "train.arrived": "{tracker}: all records have arrived {url}",
     "train.still": "{tracker}: {left} records are still to come; the agent sees to it (overnight sync {run}) {url}",
     "train.trouble": "{tracker}: {trouble}",
+    "train.look": "(look at them: overnight ui{root})",
+    "train.offline": "(offline; to upload them: wandb sync {folder})",
 }
 
 KO = {
@@ -46,7 +50,7 @@ KO = {
     "예시:\n\n"
     "  overnight train --config configs/train.yaml\n\n"
     "  overnight train --config configs/train.yaml --set train.lr=3e-4 --set train.epochs=20 --detach\n\n"
-    "  overnight new configs   처음 쓸 설정 파일을 만듭니다",
+    "  overnight new   처음 쓸 configs/train.yaml을 만듭니다",
     "train.config": "설정 파일(YAML). overnight new로 만들 수 있습니다(docs/config.md).",
     "train.set": "설정 키의 다른 값: train.lr=3e-4, data.folds=3. 여러 번 쓸 수 있습니다.",
     "train.detach": "지켜보지 않고 바로 돌아옵니다. --json도 같습니다.",
@@ -71,8 +75,12 @@ KO = {
     "train.data_changed.fix": "데이터를 되돌리거나 새로 실행하십시오. 모델이 이미 학습한 예제로 평가되어서는 안 됩니다",
     "train.no_checkpoint": "디스크에 {scope} 체크포인트를 쓰지 못했습니다({reason}). 이전 것을 그대로 두고 학습을 "
     "계속합니다",
+    "train.best_unsaved": "디스크에 {scope}의 가중치를 {num}번 쓰지 못했습니다. 남은 것은 쓸 수 있었던 것 중 가장 좋은 "
+    "에폭 {epoch}의 가중치입니다",
     "train.waits": "추적 서버에 기록이 도착하기를 최대 30초 기다립니다(Ctrl-C: 기다리지 않음) …",
     "train.arrived": "{tracker}: 모든 기록이 도착했습니다 {url}",
     "train.still": "{tracker}: 아직 보낼 기록이 {left}개 있습니다. 에이전트가 이어서 보냅니다(overnight sync {run}) {url}",
     "train.trouble": "{tracker}: {trouble}",
+    "train.look": "(보려면: overnight ui{root})",
+    "train.offline": "(오프라인입니다. 올리려면: wandb sync {folder})",
 }

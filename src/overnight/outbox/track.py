@@ -8,13 +8,13 @@ keys is kept for the agent, which is older than the variable and outlives the pr
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from overnight.ledger import files
 from overnight.ledger.paths import RunPaths
-from overnight.ledger.reader import Tail, stems
 from overnight.outbox.folder import AgentPaths, agent_paths, digest, file_name
 
 SCHEMA_VERSION = 1
@@ -45,38 +45,23 @@ class Asked:
     Attributes:
         lane: By which mirror.
         again: A person asks for it: what was deleted there is made anew.
+        said: All that its file says.
     """
 
     run: RunPaths
     tracker: str
     lane: str
     again: bool = False
+    said: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def failures(self) -> int:
+        """How often this run, and not the tracker, was the trouble."""
+        return whole(self.said.get("failures"))
 
-@dataclass(frozen=True)
-class Standing:
-    """How far a tracker has come with a run.
-
-    Attributes:
-        url: Where a person finds the run; empty before it was there.
-        sent: Records it has.
-        left: Records it has not.
-        closed: It has the run's end as well.
-        num_rejected: Values it will not take: they are in the ledger only.
-        rejected: Some of their names, and why.
-        trouble: What a person has to put right, or why it is tried again later; may be empty.
-        fix: What to do about it.
-    """
-
-    tracker: str
-    url: str
-    sent: int
-    left: int
-    closed: bool
-    num_rejected: int
-    rejected: Mapping[str, str]
-    trouble: str
-    fix: str
+    def wait_s(self) -> float:
+        """In how many seconds it is to be tried; 0: now."""
+        return wait_s(self.said)
 
 
 def wanted(run: RunPaths) -> list[Wanted]:
@@ -131,7 +116,7 @@ def ask(run: RunPaths, env: Mapping[str, str] | None = None, *, again: bool = Fa
             _keep(paths, lane, run, each, env)
             said = {"dir": run.dir, "tracker": each.name, "lane": lane, "again": again}
             files.replace(path, files.to_json(said))
-        found.append(Asked(run, each.name, str(said["lane"]), said.get("again") is True))
+        found.append(Asked(run, each.name, str(said["lane"]), said.get("again") is True, said))
     return found
 
 
@@ -183,8 +168,46 @@ def asked() -> list[Asked]:
             continue
         if os.path.isabs(where) and lane.isalnum():
             again = said.get("again") is True
-            found.append(Asked(RunPaths(where), tracker, lane, again))
+            found.append(Asked(RunPaths(where), tracker, lane, again, said))
     return found
+
+
+def defer(request: Asked, seconds: float, why: str) -> None:
+    """One run cannot be taken to its tracker now: it is tried again later.
+
+    Raises:
+        OSError: The user's state folder cannot be written.
+    """
+    now_us = time.time_ns() // 1000
+    waits = {"decided_us": now_us, "next_us": now_us + round(seconds * 1e6), "why": why}
+    _rewrite(request, {**waits, "failures": request.failures + 1})
+
+
+def forgive(request: Asked) -> Asked:
+    """The way back, once it has got through.
+
+    Raises:
+        OSError: The user's state folder cannot be written.
+    """
+    return _rewrite(request, {})
+
+
+def _rewrite(request: Asked, waits: Mapping[str, Any]) -> Asked:
+    path = agent_paths().mirrored(request.run.dir, request.tracker)
+    own = ("dir", "tracker", "lane", "again")
+    said = {key: each for key, each in request.said.items() if key in own} | dict(waits)
+    # A person may have asked anew meanwhile, with another key: that counts.
+    if (files.read_json(path) or {}).get("lane") == request.lane:
+        files.replace(path, files.to_json(said), sync=False)
+    return replace(request, said=said)
+
+
+def wait_s(said: Mapping[str, Any]) -> float:
+    """How long something is left alone that was decided upon; a clock set back ends that."""
+    now_us = time.time_ns() // 1000
+    if now_us < whole(said.get("decided_us")):
+        return 0.0
+    return max(0.0, (whole(said.get("next_us")) - now_us) / 1e6)
 
 
 def done(request: Asked) -> None:
@@ -206,53 +229,6 @@ def is_done(run: RunPaths, tracker: str) -> bool:
     return cursor.get("closed") == events_bytes(run)
 
 
-def standing(run: RunPaths) -> list[Standing]:
-    """How far each tracker of a run has come."""
-    found = []
-    for each in wanted(run):
-        cursor = files.read_json(run.cursor(each.name)) or {}
-        rejected = cursor.get("rejected")
-        rejected = rejected if isinstance(rejected, dict) else {}
-        keys = rejected.get("keys")
-        found.append(
-            Standing(
-                tracker=each.name,
-                url=str(cursor.get("url") or ""),
-                sent=_count(cursor.get("num_records")),
-                left=left(run, each.name),
-                closed=is_done(run, each.name),
-                num_rejected=_count(rejected.get("num")),
-                rejected={
-                    str(key): str(said.get("why", ""))
-                    for key, said in (keys.items() if isinstance(keys, dict) else ())
-                    if isinstance(said, dict)
-                },
-                trouble=str(cursor.get("trouble") or ""),
-                fix=str(cursor.get("fix") or ""),
-            )
-        )
-    return found
-
-
-def left(run: RunPaths, tracker: str) -> int:
-    """How many records of a run a tracker has not yet."""
-    return _num_after(run, positions_of(files.read_json(run.cursor(tracker)) or {}))
-
-
-def total(run: RunPaths) -> int:
-    """How many records of a run there are for trackers."""
-    return _num_after(run, {})
-
-
-def _num_after(run: RunPaths, positions: Mapping[str, tuple[int, int]]) -> int:
-    number = 0
-    for base in BASES:
-        for stem in stems(run.dir, base):
-            segment, seq = positions.get(stem, (0, -1))
-            number += sum(1 for _ in Tail(run.dir, stem, segment=segment, after=seq).read())
-    return number
-
-
 def positions_of(cursor: Mapping[str, Any], key: str = "files") -> dict[str, tuple[int, int]]:
     """File → (segment, seq) of the last record that a tracker has, in a cursor file."""
     said = cursor.get(key)
@@ -263,5 +239,6 @@ def positions_of(cursor: Mapping[str, Any], key: str = "files") -> dict[str, tup
     return found
 
 
-def _count(value: Any) -> int:
+def whole(value: Any) -> int:
+    """A number that counts something; 0 for whatever else a file says."""
     return value if type(value) is int and value > 0 else 0

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
@@ -38,7 +38,13 @@ class Answer:
         return self.outcome == "ended" and self.returncode == 0
 
 
-def ask(argv: Sequence[str], *, timeout_s: float, cwd: str | None = None) -> Answer:
+def ask(
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    cwd: str | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Answer:
     """Run a program and wait for it, at most ``timeout_s`` and a moment; never raises OSError.
 
     On a timeout the program and all it started are killed; what it had said until then is kept.
@@ -50,6 +56,7 @@ def ask(argv: Sequence[str], *, timeout_s: float, cwd: str | None = None) -> Ans
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
+            env=env,
             start_new_session=sys.platform != "win32",
         )
     except OSError as error:

@@ -145,6 +145,9 @@ class _Reading:
         info = tasks.find(word) if isinstance(word, str) else None
         if info is None:
             self.report.add((), choice(("task",), word, known))
+            # What else is wrong is told by the task that was meant.
+            near = plugins.nearest(str(word), known)
+            info = None if near is None else tasks.find(near)
         return info
 
     def _track(self) -> tuple[str, ...] | None:

@@ -50,6 +50,8 @@ class Output(Part):
     snapshots: bool = True
     #: Whole ones of each fold, beside its best: two, so that a damaged one is no loss.
     keep_checkpoints: int = Field(default=2, ge=1, le=1000)
+    #: Between two of them within an epoch: what a crash may cost.
+    checkpoint_minutes: float = Field(default=10.0, gt=0, le=1440)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def together(self) -> Iterator[tuple[str, str, dict[str, Any]]]:

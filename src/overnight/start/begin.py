@@ -80,7 +80,11 @@ def _begin(ready: Ready) -> Started:
         elif ready.kind == "config":
             from overnight.start import config
 
-            config.keep(ready.spec, asked.target, run)
+            spec = ready.spec
+            if asked.track:  # on the command line: whoever does this again wants it again
+                named = tuple(each for each in asked.track if each != "none")
+                spec = spec.model_copy(update={"track": named})
+            config.keep(spec, asked.target, run)
             needed, secrets = config.variables(ready.spec, env)
             # Nothing of it is relative any more, and the root is there as long as the run is.
             cwd, entry = run.root, run.config_yaml

@@ -108,6 +108,10 @@ def check(asked: Asked, found: Sequence[UserError] = ()) -> Ready:
     if ready is not None:
         problems += _blocks(ready)
         problems += _check_root(ready.root)
+        if ready.kind == "config":
+            from overnight.start import outlook
+
+            problems += outlook.mistakes(ready.spec, ready.env)
     if ready is None or problems:
         raise UserErrors(problems)
     return ready
@@ -124,8 +128,6 @@ def prepare(asked: Asked, found: Sequence[UserError] = ()) -> Ready:
     """
     problems = list(found)
     ready = _gather(asked, problems)
-    if ready is not None and ready.kind == "config" and not problems:
-        problems.append(UserError("run.config_check", where=asked.target, target=asked.target))
     if ready is None or problems:
         raise UserErrors(problems)
     return ready

@@ -10,17 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from overnight.errors import UserError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from torch import nn
-    from transformers import Trainer
 
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 Stage = Literal["tune", "train", "calibrate", "predict"]
 Capability = Literal[
-    "folds", "oof", "calibrate", "tta", "ensemble", "exact_resume", "ddp", "tune", "stream"
+    "folds",
+    "oof",
+    "calibrate",
+    "tta",
+    "ensemble",
+    "exact_resume",
+    "ddp",
+    "tune",
+    "stream",
+    "train_metrics",
 ]
 Ended = Literal["finished", "early_stopped", "signal", "deadline", "pruned"]
 
@@ -54,10 +64,14 @@ class TaskInfo:
         main_metric: The number the best checkpoint is chosen by (docs/metrics.md).
         greater_is_better: Whether a higher main metric is a better one.
         output: What it predicts.
-        can: What the loops around it may do with it.
+        can: What the loops around it may do with it. ``train_metrics``: its metric is counted of
+            what is trained on, too, at no cost worth speaking of; boxes are matched for validation
+            alone.
         reader: ``module:Class`` of its DataReader.
         task: ``module:Class`` of its Task; imported in the trainer only.
         starter: ``module:Class`` of its Starter; empty: ``overnight new`` knows no first config.
+        weights: ``module:function`` that is given ``model:`` and the environment and says, as a
+            UserError or None, why pretrained weights cannot be had. Torch-free, some seconds.
     """
 
     name: str
@@ -74,6 +88,7 @@ class TaskInfo:
     task: str
     search_space: Mapping[str, Json] = field(default_factory=dict)
     starter: str = ""
+    weights: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +165,11 @@ class Problem:
     num: int = 0
     stops: bool = False
 
+    @property
+    def error(self) -> UserError:
+        """As the error that ends a training before its first step."""
+        return UserError(self.key, where=", ".join(self.examples[:3]), **self.fields)
+
 
 @dataclass(frozen=True, slots=True)
 class DataIndex:
@@ -180,6 +200,14 @@ class DataReader(Protocol):
 
         Raises:
             UserErrors: What makes it no data set at all: a missing file or column.
+        """
+        ...
+
+    def glance(self, data: Any) -> Sequence[Problem]:
+        """What :meth:`scan` would find, as far as no example has to be opened for it.
+
+        Raises:
+            UserErrors: As of :meth:`scan`.
         """
         ...
 
@@ -225,7 +253,7 @@ class FitContext:
         spec: The whole spec (overnight.spec.Spec).
         checkpoint: The newest whole checkpoint of this scope, else None.
         report: Called with (epoch, main metric) after each evaluation; False asks to prune.
-        rank: Of this process; ``world`` processes train together.
+        rank: Of this process; ``world`` processes train together. The engine sets both.
         total_scopes: How many fits this run has, and ``scopes_done`` how many are over: for the
             progress of the whole run.
     """
@@ -300,11 +328,19 @@ class Task(Protocol):
         ...
 
     def collate(self, batch: Sequence[Any], *, seed: int, train: bool) -> Mapping[str, Any]:
-        """Examples to a batch; mixup and the like draw from ``seed`` only."""
+        """Examples to a batch; mixup and the like draw from ``seed`` only.
+
+        Its first part is as long as the batch has examples. Tensors in lists and mappings, as boxes
+        are, go to the card as well.
+        """
         ...
 
     def model(self, ctx: FitContext) -> nn.Module:
-        """The model to train; ``forward(**batch)`` gives ``loss`` and ``logits``."""
+        """The model to train; ``forward(**batch)`` gives ``loss``, the mean over the batch.
+
+        What a loss needs (noise, matched boxes, masked tokens) is drawn and worked out in there.
+        Where the task can ``oof`` it gives ``logits`` as well, a row an example.
+        """
         ...
 
     def metric(self, ctx: FitContext) -> Metric:
@@ -323,15 +359,6 @@ class Task(Protocol):
 
     def load(self, folder: Path) -> nn.Module:
         """The model of a member that :meth:`save` wrote, to predict with."""
-        ...
-
-
-@runtime_checkable
-class TrainerTask(Task, Protocol):
-    """A task that brings its own ``transformers.Trainer`` subclass (SFT, diffusion)."""
-
-    def trainer(self, ctx: FitContext, **parts: Any) -> Trainer:
-        """The trainer, from the parts the default one would be made of."""
         ...
 
 

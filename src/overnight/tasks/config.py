@@ -49,6 +49,7 @@ class EarlyStopping(Part):
 class Train(Part):
     """``train:``, as far as it is the same for all tasks."""
 
+    #: On each device; a step takes batch_size x accumulate x devices.
     batch_size: int = Field(default=32, ge=1)
     epochs: int = Field(default=10, ge=1)
     #: For AdamW on a pretrained backbone; ten times less than from scratch.
@@ -71,6 +72,10 @@ class Train(Part):
     ema: float | None = Field(default=None, gt=0, lt=1)
     #: auto: one less than the cores, at most 8, 0 where there is one.
     num_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    #: GPUs of this machine that train one model together; auto: all that are visible. One, so that
+    #: a config gives the same model on every machine, and no neighbour's card is taken unasked. On
+    #: a CPU: processes.
+    devices: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = 1
     compile: bool = False
     #: The same numbers on a GPU too, slower; an op that cannot is named.
     deterministic: bool = False

@@ -40,11 +40,8 @@ def split(examples: Sequence[Example], *, folds: int, seed: int, stratify: bool)
     """
     if any(example.fold is not None for example in examples):
         return [ALWAYS_TRAINED if e.fold is None else e.fold for e in examples]
-    # By id: rows in another order are the same data.
-    order = sorted(range(len(examples)), key=lambda i: examples[i].id)
     groups = _groups(examples)
-    kept = {groups[i] for alone in in_one_group(examples).values() for i in alone}
-    rest = [i for i in order if groups[i] not in kept]
+    rest = _to_split(examples, groups)
     fold_of = [ALWAYS_TRAINED] * len(examples)
     # A group becomes a number in the order of the ids, so that its name draws nothing.
     number = {group: n for n, group in enumerate(dict.fromkeys(groups[i] for i in rest))}
@@ -55,6 +52,15 @@ def split(examples: Sequence[Example], *, folds: int, seed: int, stratify: bool)
         for position in part:
             fold_of[rest[position]] = fold
     return fold_of
+
+
+def too_few(examples: Sequence[Example], *, folds: int, stratify: bool) -> UserError | None:
+    """Why ``split`` would not split them, as far as it can be told by counting; or None."""
+    if any(example.fold is not None for example in examples):
+        return None
+    groups = _groups(examples)
+    rest = _to_split(examples, groups)
+    return _too_few([examples[i] for i in rest], [groups[i] for i in rest], folds, stratify)
 
 
 def to_train(fold_of: Sequence[int], valid_fold: int | str) -> list[int]:
@@ -136,22 +142,12 @@ def _parts(
     examples: Sequence[Example], groups: Sequence[int], folds: int, seed: int, stratify: bool
 ) -> list[list[int]]:
     """The validation part of each fold, as positions."""
-    from sklearn.model_selection import (  # type: ignore[import-untyped]
-        GroupKFold,
-        KFold,
-        StratifiedGroupKFold,
-        StratifiedKFold,
-    )
-
+    if (error := _too_few(examples, groups, folds, stratify)) is not None:
+        raise error
     num_groups = len(set(groups))
     is_grouped = num_groups < len(groups)
-    if num_groups < folds:
-        key = "data.few_groups" if is_grouped else "data.few_images"
-        raise UserError(key, where="data.folds", num=num_groups, folds=folds)
     targets = [example.target for example in examples]
     by_class = stratify and all(isinstance(target, int) for target in targets)
-    if by_class and max(Counter(map(str, targets)).values()) < folds:
-        raise UserError("data.few_of_each", where="data.folds", folds=folds)
     if by_class and is_grouped and len(groups) - num_groups <= len(groups) * _FEW:
         first = {group: i for i, group in reversed(list(enumerate(groups)))}
         members: defaultdict[int, list[int]] = defaultdict(list)
@@ -162,6 +158,13 @@ def _parts(
             [examples[i] for i in leaders], [groups[i] for i in leaders], folds, seed, True
         )
         return [[i for leader in part for i in members[groups[leaders[leader]]]] for part in apart]
+    from sklearn.model_selection import (  # type: ignore[import-untyped]
+        GroupKFold,
+        KFold,
+        StratifiedGroupKFold,
+        StratifiedKFold,
+    )
+
     splitter: Any
     match by_class, is_grouped:
         case True, True:
@@ -182,6 +185,27 @@ def _parts(
     if not all(parts):
         raise UserError("data.few_groups", where="data.folds", num=num_groups, folds=folds)
     return parts
+
+
+def _too_few(
+    examples: Sequence[Example], groups: Sequence[Hashable], folds: int, stratify: bool
+) -> UserError | None:
+    num_groups = len(set(groups))
+    if num_groups < folds:
+        key = "data.few_groups" if num_groups < len(groups) else "data.few_images"
+        return UserError(key, where="data.folds", num=num_groups, folds=folds)
+    targets = [example.target for example in examples]
+    by_class = stratify and all(isinstance(target, int) for target in targets)
+    if by_class and max(Counter(map(str, targets)).values()) < folds:
+        return UserError("data.few_of_each", where="data.folds", folds=folds)
+    return None
+
+
+def _to_split(examples: Sequence[Example], groups: Sequence[Hashable]) -> list[int]:
+    """Positions of those that are validated once; by id, as rows in another order are the same."""
+    order = sorted(range(len(examples)), key=lambda i: examples[i].id)
+    kept = {groups[i] for alone in in_one_group(examples).values() for i in alone}
+    return [i for i in order if groups[i] not in kept]
 
 
 def _groups(examples: Sequence[Example]) -> list[Hashable]:

@@ -2,8 +2,8 @@
 
 ``python -m overnight.testing.foreign_mlflow FOLDER``. It speaks what the client asks of it over
 HTTP (experiments, runs, batches, artifacts), refuses the names MLflow refuses, and keeps everything
-in ``FOLDER/kept.json``. ``FOLDER/fault`` says what it does instead: ``500``, ``half``, ``401``. Its
-port stands in ``FOLDER/port``.
+in ``FOLDER/kept.json``. ``FOLDER/fault`` says what it does instead: ``500``, ``half``, ``401``,
+``slow``. Its port stands in ``FOLDER/port``.
 
     https://mlflow.org/docs/latest/rest-api.html
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +29,7 @@ _MOST_NAME_CHARS = 250
 _API = "/api/2.0/mlflow/"
 _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
 _STARTS_WITHIN_S = 30.0
+_SLOW_S = 0.3
 
 
 class Invalid(Exception):  # noqa: N818 - it is an answer
@@ -170,7 +172,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = self.server.store.folder / "fault"
-        mode = fault.read_text() if fault.exists() else ""
+        mode, _, only = (fault.read_text() if fault.exists() else "").partition(" ")
+        if only and f"experiment_name={only}" not in self.path:
+            mode = ""
+        if mode == "slow":
+            time.sleep(_SLOW_S)
         if mode in ("500", "401"):
             self._send_text(int(mode), "You are not authenticated." if mode == "401" else "No.")
             return
@@ -262,18 +268,22 @@ class ForeignMlflow:
             self.process.wait()
             self.process = None
 
-    def signal(self, number: int) -> None:
-        """Freezes it, or lets it go on."""
-        assert self.process is not None
-        self.process.send_signal(number)
-
     def fail(self, how: str) -> None:
-        """``500``, ``half`` or ``401`` from now on; nothing: it answers."""
-        path = self.folder / "fault"
-        if how:
-            path.write_text(how)
-        else:
-            path.unlink(missing_ok=True)
+        """Fails from now on.
+
+        Args:
+            how: ``500``; ``401``; ``half`` of each answer, what was asked for being done; ``slow``:
+                takes its time for each; ``frozen``: says nothing; ``refused``: is not there;
+                ``401 NAME``, ``500 NAME``: for the experiment of that name. Nothing: it answers
+                again.
+        """
+        if self.process is None and how != "refused":
+            self.start()
+        if self.process is not None:
+            self.process.send_signal(signal.SIGSTOP if how == "frozen" else signal.SIGCONT)
+        if how == "refused":
+            self.stop()
+        (self.folder / "fault").write_text(how)
 
     def runs(self) -> list[dict[str, Any]]:
         """The runs it holds that nobody has deleted."""

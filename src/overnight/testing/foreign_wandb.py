@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -32,10 +33,11 @@ class ForeignWandb(ThreadingHTTPServer):
         artifacts: Names and aliases, in their order.
         deleted: Ids that can never be used again.
         operations: What was asked for, in its order.
-        status: An HTTP status that everything is answered with; 0: as it should be.
+        fault: What it does instead of answering; see :meth:`fail`.
     """
 
     daemon_threads = True
+    block_on_close = False
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -43,10 +45,15 @@ class ForeignWandb(ThreadingHTTPServer):
         self.artifacts: list[tuple[str, list[str]]] = []
         self.deleted: set[str] = set()
         self.operations: list[str] = []
-        self.status = 0
+        self.fault = ""
         self._lock = threading.RLock()
-        self._thread = threading.Thread(target=lambda: self.serve_forever(poll_interval=0.02))
-        self._thread.start()
+        self._thawed = threading.Event()
+        self._thread = self._serve()
+
+    def _serve(self) -> threading.Thread:
+        thread = threading.Thread(target=lambda: self.serve_forever(poll_interval=0.02))
+        thread.start()
+        return thread
 
     @property
     def address(self) -> str:
@@ -55,9 +62,39 @@ class ForeignWandb(ThreadingHTTPServer):
 
     def close(self) -> None:
         """Ends it."""
+        self._thawed.set()
+        if self.fault != "refused":
+            self._stop()
+
+    def _stop(self) -> None:
         self.shutdown()
         self._thread.join()
         self.server_close()
+
+    def fail(self, how: str) -> None:
+        """Fails from now on.
+
+        Args:
+            how: ``500``; ``half`` of each answer, what was asked for being done; ``frozen``: takes
+                connections and says nothing; ``refused``: takes none; ``rows``: takes everything
+                but a run's rows. Nothing: it answers again.
+        """
+        was, self.fault = self.fault, how
+        if how == "frozen":
+            self._thawed.clear()
+        else:
+            self._thawed.set()
+        if how == "refused" and was != how:
+            self._stop()
+        elif was == "refused" and how != was:
+            self.socket = socket.socket(self.address_family, self.socket_type)
+            self.server_bind()
+            self.server_activate()
+            self._thread = self._serve()
+
+    def thaw(self) -> None:
+        """Waits while it is frozen."""
+        self._thawed.wait()
 
     def handle_error(self, *_: object) -> None:
         """A client that was killed breaks its connection."""
@@ -167,6 +204,19 @@ class ForeignWandb(ThreadingHTTPServer):
         }
         return {"createArtifact": {"artifact": found}}
 
+    def _ArtifactByID(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        number = int(_decoded(said["id"]).removeprefix("artifact"))
+        name, aliases = self.artifacts[number - 1]
+        where = {"id": "p", "internalId": "p", "name": "p", "entity": {"name": _ENTITY}}
+        sequence = {"__typename": "ArtifactSequence", "name": name, "project": where}
+        found: dict[str, Any] = {"__typename": "Artifact", "id": said["id"], "versionIndex": number}
+        found |= {"artifactSequence": sequence, "artifactType": {"name": "file"}, "tags": []}
+        found |= {"description": None, "metadata": None, "historyStep": None, "commitHash": "c"}
+        found |= {"ttlDurationSeconds": 0, "ttlIsInherited": False, "state": "COMMITTED"}
+        found |= {"size": 1, "digest": "d", "fileCount": 1, "createdAt": "2026-01-01T00:00:00"}
+        found |= {"updatedAt": None, "aliases": [{"id": "a", "alias": each} for each in aliases]}
+        return {"artifact": found}
+
     def _FetchArtifactDigestAlgorithm(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"project": None}
 
@@ -210,6 +260,11 @@ class ForeignWandb(ThreadingHTTPServer):
 
     _Run = _RunInternalId = _GetRun
 
+    def _RunHistoryKeys(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        history = self.runs[said["name"]]["history"]
+        last = history[-1]["_step"] if history else -1
+        return {"project": {"run": {"historyKeys": {"lastStep": last}}}}
+
     def _DeleteRun(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         name = _decoded(said["id"])
         del self.runs[name]
@@ -224,8 +279,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """A GraphQL call, or a part of a file stream."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.server.status:
-            self._send(self.server.status, {"error": "so it was told"})
+        if not self._is_well():
             return
         kind, _, given = self.headers.get("Authorization", "").partition(" ")
         if kind != "Basic" or base64.b64decode(given) != f"api:{KEY}".encode():
@@ -234,6 +288,8 @@ class _Handler(BaseHTTPRequestHandler):
         said = json.loads(body or b"{}")
         try:
             if self.path.endswith("/file_stream"):
+                if self.server.fault == "rows":
+                    raise Refusal("no rows today", 400)
                 self.server.stream(self.path.split("/")[-2], said)
                 self._send(200, {"exitcode": None, "limits": {}})
             else:
@@ -243,6 +299,20 @@ class _Handler(BaseHTTPRequestHandler):
             words, status = error.args
             self._send(status, {"errors": [{"message": words}], "error": words})
 
+    def _is_well(self) -> bool:
+        """Whether it answers; where it does not, does what it does instead."""
+        if self.server.fault == "frozen":
+            self.server.thaw()
+            self.close_connection = True  # whoever asked has gone, or asks again
+            return False
+        if self.server.fault == "refused":
+            self.close_connection = True
+            return False
+        if self.server.fault == "500":
+            self._send(500, {"error": "so it was told"})
+            return False
+        return True
+
     def do_GET(self) -> None:
         """Nothing is asked for like this."""
         self._send(404, {})
@@ -250,7 +320,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         """An upload."""
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._send(self.server.status or 200, {})
+        if self._is_well():
+            self._send(200, {})
 
     def _send(self, status: int, value: dict[str, Any]) -> None:
         data = json.dumps(value).encode()
@@ -258,7 +329,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        half = self.server.fault == "half"
+        self.wfile.write(data[: len(data) // 2] if half else data)
+        self.close_connection = half
 
     def log_message(self, *_: object) -> None:
         """Says nothing."""

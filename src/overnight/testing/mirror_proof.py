@@ -4,7 +4,8 @@
 of them with a row that MLflow does not take; a third has five folds, is killed twice and goes on
 from its checkpoint. Meanwhile the processes that carry the records are killed. What must be found,
 in each tracker: every number of the ledger that counts, under its name and step, once, and nothing
-else.
+else. W&B is proven as files; with ``--online`` over a network, against a server that is played on
+loopback and refuses connections at times; with ``--live`` against W&B itself.
 """
 
 from __future__ import annotations
@@ -34,15 +35,25 @@ from overnight.ledger.reader import current, rows
 from overnight.ledger.state import ENDED, view
 from overnight.outbox import track
 from overnight.outbox.folder import agent_paths
+from overnight.outbox.standing import standing
 from overnight.outbox.summon import alive
 from overnight.testing import read_back
+from overnight.testing.foreign_wandb import KEY, ForeignWandb
 
 assert sys.platform != "win32"
 
 _ENDS_WITHIN_S = 420.0
+_NO_KEY = """\
+error: there is no key of W&B's
+  where  WANDB_API_KEY
+  fix    get one at https://wandb.ai/authorize, then: WANDB_API_KEY=... make test-live
+         (three small runs go into the project WANDB_PROJECT names, else overnight-proof)
+"""
 #: Loading a library takes a mirror some seconds: one that is killed sooner has done nothing.
 _KILL_AFTER_S = (0.5, 7.0)
 _LOOK_AGAIN_S = 0.05
+#: Each makes the agent wait twice as long before it tries again.
+_OUTAGES = 2
 #: 500 rows, one of them with names that are none.
 _PLAIN = """
 import math, random, sys, time
@@ -97,6 +108,7 @@ class Found:
         strange: Those that are there and should not.
         rejected: (tracker, run) → how many the tracker would not take.
         kills: Mirrors that were killed.
+        outages: How often the server was away for a while.
         begun_anew: How often a run was begun anew in a tracker.
     """
 
@@ -106,6 +118,7 @@ class Found:
     strange: list[str] = field(default_factory=list)
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
     kills: int = 0
+    outages: int = 0
     begun_anew: int = 0
     superseded: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -124,10 +137,22 @@ class Proof:
         trackers: The words of those that are to be proven.
         kills: How many mirrors are killed at most.
         seed: Decides when.
+        wandb: What W&B is reached by, as environment variables; without any it is files.
+        server: W&B's, where it is played: it fails at times, and its runs are read.
     """
 
-    def __init__(self, folder: Path, *, trackers: Sequence[str], kills: int, seed: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        trackers: Sequence[str],
+        kills: int,
+        seed: int,
+        wandb: Mapping[str, str] | None = None,
+        server: ForeignWandb | None = None,
+    ) -> None:
         self.folder, self.trackers = folder, tuple(trackers)
+        self.server = server
         self.kills = kills
         self.root = folder / "root"
         self.found = Found()
@@ -137,7 +162,7 @@ class Proof:
             "HOME": str(folder),
             "XDG_STATE_HOME": str(folder / "state"),
             "XDG_CONFIG_HOME": str(folder / "config"),
-            "WANDB_MODE": "offline",
+            **(wandb or {"WANDB_MODE": "offline"}),
         }
 
     def run(self) -> Found:
@@ -194,11 +219,12 @@ class Proof:
 
     def _is_over(self, run: RunPaths) -> bool:
         over = isinstance(view(run).state, ENDED) and not view(run).unsettled
-        return over and all(each.closed for each in track.standing(run))
+        return over and all(each.closed for each in standing(run))
 
     def _until(self, holds: Callable[[], bool]) -> None:
         until = time.monotonic() + _ENDS_WITHIN_S
         kill_at = time.monotonic() + self._rng.uniform(*_KILL_AFTER_S)
+        fail_at = time.monotonic() + self._rng.uniform(*_KILL_AFTER_S)
         while not holds():
             now = time.monotonic()
             if now > until:
@@ -207,6 +233,10 @@ class Proof:
             if now > kill_at and self.found.kills < self.kills:
                 kill_at = now + self._rng.uniform(*_KILL_AFTER_S)
                 self._kill_one()
+            if self.server is not None and now > fail_at and self.found.outages < _OUTAGES:
+                fail_at = now + self._rng.uniform(*_KILL_AFTER_S)
+                self.found.outages += bool(self.server.fault)
+                self.server.fail("" if self.server.fault else "refused")
             time.sleep(_LOOK_AGAIN_S)
 
     def _kill_one(self) -> None:
@@ -227,6 +257,14 @@ class Proof:
 
     # -- comparing -----------------------------------------------------------------------------
 
+    def _numbers(self, tracker: str, run: RunPaths) -> Iterator[tuple[str, int, str]]:
+        if tracker != "wandb" or self.env.get("WANDB_MODE") == "offline":
+            return read_back.numbers(tracker, self.root, run)
+        [url] = [each.url for each in standing(run) if each.tracker == tracker]
+        if self.server is None:
+            return read_back.of_history(read_back.live_history(url))
+        return read_back.of_history(self.server.runs[url.rpartition("/")[2]]["history"])
+
     def _compare(self, run: RunPaths, tracker: str) -> None:
         name = run.run_id.partition("_")[0]
         written = rows(run.dir)
@@ -234,7 +272,7 @@ class Proof:
         self.found.superseded += len(written) - len(counting)
         poison = {"lr=", "k" * 251} if tracker == "mlflow" else set()
         should = Counter(each for each in expected(counting) if each[0] not in poison)
-        got = Counter(read_back.numbers(tracker, self.root, run))
+        got = Counter(self._numbers(tracker, run))
         self.found.numbers[tracker, name] = should.total()
         for each in (should - got).elements():
             self.found.missing.append(f"{tracker} {name} {each}")
@@ -250,16 +288,16 @@ class Proof:
 
 def expected(counting: Sequence[Row]) -> Iterator[tuple[str, int, str]]:
     """(name, step, value) of every number that counts, as docs/tracking.md names them."""
-    kinds: dict[str, set[str]] = {}
+    kinds: dict[tuple[int | None, str], set[str]] = {}
     for row in counting:
         for key in row.values:
-            kinds.setdefault(key, set()).add(row.kind)
+            kinds.setdefault((row.scope.fold, key), set()).add(row.kind)
     ranks = ("epoch", "step", "summary")
     for row in counting:
         fold = "" if row.scope.fold is None else f"fold{row.scope.fold}/"
         axis = row.epoch if row.kind == "epoch" else row.step
         for key, value in row.values.items():
-            first = min(kinds[key], key=ranks.index)
+            first = min(kinds[row.scope.fold, key], key=ranks.index)
             own = key if row.kind == first else f"{row.kind}/{key}"
             yield fold + own, row.seq if axis is None else axis, read_back.spelled(value)
 
@@ -270,19 +308,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--only", action="append", choices=["mlflow", "wandb"])
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--online", action="store_true", help="W&B played on loopback")
+    where.add_argument("--live", action="store_true", help="W&B itself; needs WANDB_API_KEY")
     asked = parser.parse_args(argv)
+    if asked.live and not os.environ.get("WANDB_API_KEY"):
+        sys.stderr.write(_NO_KEY)
+        return 2
     begun = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="overnight-proof-"))
     trackers = asked.only or ["mlflow", "wandb"]
     log = ""
     try:
-        found = Proof(folder, trackers=trackers, kills=asked.kills, seed=asked.seed).run()
+        proof = _proof(folder, trackers, asked)
+        found = proof.run()
         for path in folder.glob("state/overnight/agent/*/agent.log"):
             log += path.read_text(errors="replace")
+        if proof.server is not None:
+            proof.server.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     _print(found, asked.seed, time.monotonic() - begun, log)
     return 0 if found.is_clean else 1
+
+
+def _proof(folder: Path, trackers: Sequence[str], asked: argparse.Namespace) -> Proof:
+    server, reached = None, None
+    if asked.online:
+        server = ForeignWandb()
+        reached = {"WANDB_BASE_URL": server.address, "WANDB_API_KEY": KEY, "WANDB_MODE": "online"}
+    elif asked.live:
+        reached = {key: each for key, each in os.environ.items() if key.startswith("WANDB_")}
+        reached |= {"WANDB_MODE": "online"}
+        reached.setdefault("WANDB_PROJECT", "overnight-proof")
+    return Proof(
+        folder, trackers=trackers, kills=asked.kills, seed=asked.seed, wandb=reached, server=server
+    )
 
 
 def _print(found: Found, seed: int, took_s: float, log: str) -> None:
@@ -299,6 +360,7 @@ def _print(found: Found, seed: int, took_s: float, log: str) -> None:
         "rows that a newer attempt went over": found.superseded // len({w for w, _ in by_run}),
         "begun anew in a tracker": found.begun_anew,
         "mirrors killed": found.kills,
+        "times the server was away": found.outages,
         "seconds": round(took_s),
     }
     width = max(len(name) for name in table)

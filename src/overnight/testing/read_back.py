@@ -7,7 +7,7 @@ import math
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,23 @@ def _wandb(root: Path, run: RunPaths) -> Iterator[tuple[str, int, str]]:
         history = record.get("history")
         if history is not None:
             yield from history_numbers(history["item"])
+
+
+def of_history(history: Iterable[dict[str, Any]]) -> Iterator[tuple[str, int, str]]:
+    """(name, step, value) of every number in a run's history as W&B's server keeps it."""
+    for row in history:
+        for each in history_numbers(row):
+            if not each[0].startswith(_OTHERS):
+                yield each
+
+
+def live_history(url: str) -> Iterable[dict[str, Any]]:
+    """The rows that W&B itself has of a run, by the address of its page."""
+    import wandb
+
+    entity, project, _, name = url.rstrip("/").split("/")[-4:]
+    found: Iterable[dict[str, Any]] = wandb.Api().run(f"{entity}/{project}/{name}").scan_history()
+    return found
 
 
 def history_numbers(row: dict[str, Any]) -> Iterator[tuple[str, int, str]]:

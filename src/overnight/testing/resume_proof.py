@@ -3,7 +3,8 @@
 ``python -m overnight.testing.resume_proof --kills 20 --seed 7``. Trainings with everything that
 draws at random (augmentation, mixup, cutmix, dropout, two workers), with a moving average and
 accumulation, are killed in the middle of an epoch, of an evaluation and of a save, or stopped by
-a signal's wish, and resumed.
+a signal's wish, and resumed. With ``--devices 2`` two processes train together, and either of them
+is killed.
 Counted: weights that differ from the uninterrupted training's, numbers that do, and steps that an
 attempt had to repeat.
 """
@@ -18,6 +19,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ from typing import Any
 import torch
 
 from overnight import crashpoint
+from overnight.errors import OvernightError
 from overnight.ledger.reader import current, rows
 from overnight.spec import Spec
 from overnight.tasks.base import Example, FitContext
@@ -47,8 +50,9 @@ _KILLS_EACH = 5
 _PLACES = (
     "training", "evaluation", "stop", "checkpoint.torn", "checkpoint.unmarked", "checkpoint.whole",
 )  # fmt: skip
-#: The codes of an attempt that was asked to stop, and of one that something was wrong with.
-_STOPPED, _BROKEN = 143, 70
+#: The codes of an attempt that was asked to stop, of one whose other process was killed, and of one
+#: that something else was wrong with.
+_STOPPED, _LEFT, _BROKEN = 143, 71, 70
 #: What no two runs share.
 _CLOCKS = ("time_s", "mem_MiB")
 
@@ -59,11 +63,12 @@ class Fragile(ImageClassification):
     Args:
         place: ``training`` or ``evaluation``; any other is armed elsewhere.
         nth: In which batch of that kind.
+        rank: In which process.
     """
 
-    def __init__(self, place: str, nth: int) -> None:
+    def __init__(self, place: str, nth: int, rank: int = 0) -> None:
         super().__init__()
-        self._place, self._left = place, nth
+        self._place, self._left, self._rank = place, nth, rank
 
     def model(self, ctx: FitContext) -> Any:
         """The model, with the fault in it."""
@@ -75,7 +80,8 @@ class Fragile(ImageClassification):
                 if self._left == 0:
                     os.kill(os.getpid(), signal.SIGKILL)
 
-        made.register_forward_pre_hook(die)
+        if ctx.rank == self._rank:
+            made.register_forward_pre_hook(die)
         return made
 
 
@@ -95,19 +101,21 @@ class Found:
         return not self.differing and self.most_repeated <= INTERVAL
 
 
-def asked() -> Spec:
+def asked(devices: int = 1) -> Spec:
     """A training in which everything draws."""
     return fits.spec(
         train={
             "epochs": _EPOCHS, "batch_size": _BATCH, "accumulate": _ACCUMULATE, "ema": 0.95,
             "mixup": 0.4, "cutmix": 1.0, "augmentation": "strong", "label_smoothing": 0.1,
-            "num_workers": 2, "lr": 3e-3, "log_interval": 1,
+            "num_workers": 2, "lr": 3e-3, "log_interval": 1, "devices": devices,
         },
         model={"drop_rate": 0.3},
     )  # fmt: skip
 
 
-def prove(folder: Path, *, kills: int, seed: int, say: Callable[[str], None]) -> Found:
+def prove(
+    folder: Path, *, kills: int, seed: int, say: Callable[[str], None], devices: int = 1
+) -> Found:
     """Kills ``kills`` times.
 
     Args:
@@ -115,12 +123,13 @@ def prove(folder: Path, *, kills: int, seed: int, say: Callable[[str], None]) ->
         kills: How many.
         seed: Of where and when.
         say: Told of each training.
+        devices: How many processes train together.
     """
     rng = random.Random(seed)
-    num = EPOCH * _BATCH * _ACCUMULATE + _NUM_VALID
+    num = EPOCH * _BATCH * _ACCUMULATE * devices + _NUM_VALID
     examples = fits.images(folder / "images", num)
     whole = folder / "uninterrupted"
-    _attempt(whole, examples, 0, "", 0)
+    _attempt(whole, examples, devices)
     reference = _end_of(whole)
     found = Found()
     while sum(found.kills.values()) < kills:
@@ -128,16 +137,16 @@ def prove(folder: Path, *, kills: int, seed: int, say: Callable[[str], None]) ->
         run = folder / f"killed-{found.trainings}"
         num_attempts = 0
         while True:
-            place, nth = "", 0
+            place, nth, rank = "", 0, 0
             if num_attempts < _KILLS_EACH and sum(found.kills.values()) < kills:
                 place = rng.choice(_PLACES)
                 most = {
                     "training": 2 * _ACCUMULATE * EPOCH,
-                    "evaluation": 6,
+                    "evaluation": 6 // devices,
                     "stop": EPOCH * 2,
                 }.get(place, 9)
-                nth = rng.randint(1, most)
-            died = _attempt(run, examples, num_attempts, place, nth)
+                nth, rank = rng.randint(1, most), rng.randrange(devices)
+            died = _attempt(run, examples, devices, num_attempts, place, nth, rank)
             num_attempts += 1
             if not died:
                 break
@@ -148,7 +157,15 @@ def prove(folder: Path, *, kills: int, seed: int, say: Callable[[str], None]) ->
     return found
 
 
-def _attempt(run: Path, examples: list[Example], attempt: int, place: str, nth: int) -> bool:
+def _attempt(
+    run: Path,
+    examples: list[Example],
+    devices: int,
+    attempt: int = 0,
+    place: str = "",
+    nth: int = 0,
+    rank: int = 0,
+) -> bool:
     """One attempt in a process of its own; whether it died."""
     (run / "claims").mkdir(parents=True, exist_ok=True)
     pid = os.fork()
@@ -164,19 +181,27 @@ def _attempt(run: Path, examples: list[Example], attempt: int, place: str, nth: 
             ctx = fits.context(
                 run / "ckpt" / "fold0",
                 examples,
-                asked(),
+                asked(devices),
                 num_valid=_NUM_VALID,
                 ledger=RunLedger(),
                 stop=fits.StopAt(nth if place == "stop" else None),
             )
-            result = HfEngine(checkpoint_every_steps=INTERVAL).fit(Fragile(place, nth), ctx)
+            task = Fragile(place, nth, rank)
+            result = HfEngine(checkpoint_every_steps=INTERVAL).fit(task, ctx)
             code = _STOPPED if result.ended == "signal" else 0
+        except OvernightError as error:
+            code = _LEFT if error.key == "engine.rank_died" and "SIGKILL" in error.what else code
+            if code == _BROKEN:
+                traceback.print_exc()
+        except Exception:
+            traceback.print_exc()
         finally:
             # Neither the parent's exit handlers nor its buffers are this process's.
             os._exit(code)
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
-    if code not in (0, _STOPPED, -signal.SIGKILL):
+    expected = (0, _STOPPED, _LEFT if rank else -signal.SIGKILL, -signal.SIGKILL)
+    if code not in expected:
         raise RuntimeError(f"an attempt ended with {code}")
     return code != 0
 
@@ -221,13 +246,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--devices", type=int, default=1)
     options = parser.parse_args(arguments)
     # A child of a process whose threads have computed would wait for them for ever.
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp(prefix="overnight-resume-"))
     begun = time.monotonic()
     try:
-        found = prove(folder, kills=options.kills, seed=options.seed, say=_say)
+        found = prove(
+            folder,
+            kills=options.kills,
+            seed=options.seed,
+            say=_say,
+            devices=options.devices,
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     places = ", ".join(f"{place} {num}" for place, num in sorted(found.kills.items()))
@@ -248,4 +280,7 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    # By its name, under which another process finds the task as well.
+    from overnight.testing import resume_proof
+
+    raise SystemExit(resume_proof.main())

@@ -15,6 +15,14 @@ from typing import Any, Literal, Protocol
 from overnight.errors import UserError
 
 Kind = Literal["step", "epoch", "summary", "system"]
+#: A line that is slower than this is none that a model goes over.
+_SLOWEST_BYTES_PER_S = 100_000
+_ANSWERS_WITHIN_S = 45.0
+
+
+def patience_s(num_bytes: int) -> float:
+    """How many seconds a call that carries so many bytes may take."""
+    return _ANSWERS_WITHIN_S + num_bytes / _SLOWEST_BYTES_PER_S
 
 
 class Retry(Exception):  # noqa: N818 - it says what to do
@@ -151,10 +159,14 @@ class Session(Protocol):
     Attributes:
         url: Where a person finds it.
         is_new: Nothing that was sent before is there: all of it has to come again.
+        has: Where ``send`` only hands rows over to somebody who may lose them: the number of the
+            last row that was there when the run was opened. What came after is sent again. None:
+            what ``send`` has taken is there.
     """
 
     url: str
     is_new: bool
+    has: int | None
 
     def send(self, batch: Sequence[Point | Item]) -> Sequence[Rejected]:
         """Takes points and files in their order; gives what it will never take."""

@@ -22,7 +22,8 @@ from overnight.outbox.track import Asked, Wanted
 from overnight.supervisor.ending import settle
 from overnight.trackers import cursor as cursors
 from overnight.trackers.about import about, end_of, event_facts, machine_facts
-from overnight.trackers.base import Gone, Item, Point, Session, Tracker
+from overnight.trackers.base import Gone, Item, Point, Session, Tracker, patience_s
+from overnight.trackers.batches import Batch, Batches
 from overnight.trackers.counting import Counting, names_of, prefix_of
 from overnight.trackers.records import Places, Record, Records
 from overnight.trackers.records import end_of as places_after
@@ -53,10 +54,19 @@ class Copy:
         self.tracker = tracker
         #: Everything of it is there, or never will be.
         self.is_done = False
+        #: How often the tracker took something.
+        self.num_answers = 0
+        #: How many seconds the call that is under way may take.
+        self.patience_s = patience_s(0)
         self._cursor: cursors.Cursor | None = None
         self._records: Records | None = None
         self._counting = Counting()
         self._session: Session | None = None
+        self._batches = Batches(self.run, asked.tracker)
+        #: Somebody had deleted it, and it was begun anew since a person has asked for it.
+        self._was_gone = False
+        #: Batches that were made before and did not arrive: they are made again as they were.
+        self._again: list[Batch] = []
         #: The end of a run that is over, and how long its events were then.
         self._end: tuple[int, View] | None = None
         self._looked_at = 0.0
@@ -85,6 +95,10 @@ class Copy:
         try:
             return self._look()
         except Gone as error:
+            if self.asked.again and not self._was_gone:
+                self._was_gone, self._session = True, None
+                self._begin_anew()
+                return True
             self.note_trouble(error.what, error.fix)
             self.cursor.closed = track.events_bytes(self.run)
             self.save()
@@ -98,7 +112,7 @@ class Copy:
             self._survey()
         assert self._records is not None
         cursor = self.cursor
-        records = self._records.take(_BATCH_RECORDS, cursor.sending)
+        records = self._records.take(_BATCH_RECORDS, self._up_to())
         for record in records:
             self._counting.see(record)
         if self._counting.outdated:
@@ -110,9 +124,11 @@ class Copy:
             if is_first and session.is_new and cursor.files:
                 self._send_all_again()
                 return True
+            if is_first and session.has is not None and self._go_back(session.has):
+                return True
             self._send(session, records)
         if records:
-            return len(records) >= _BATCH_RECORDS or self._end is not None
+            return len(records) >= _BATCH_RECORDS or bool(self._again) or self._end is not None
         if self._end is not None:
             self._close(*self._end)
         return False
@@ -156,15 +172,45 @@ class Copy:
 
     def _begin_anew(self) -> None:
         self.leave()
+        self._forget_batches()
         self.cursor.begin_anew(generation=self.cursor.generation + 1)
         self.save()
         self._survey()
 
     def _send_all_again(self) -> None:
         """What was sent before is not there; the session stays, and begins with nothing."""
+        self._forget_batches()
         self.cursor.begin_anew(generation=self.cursor.generation)
         self.save()
         self._survey()
+
+    def _forget_batches(self) -> None:
+        self._again = []
+        self._batches.forget()
+
+    def _up_to(self) -> Places | None:
+        """Where the next batch ends, if it was made before."""
+        return self._again[0].files if self._again else self.cursor.sending
+
+    def _go_back(self, has: int) -> bool:
+        """Goes back to what the tracker has; whether there is anything to be read again."""
+        cursor, made = self.cursor, self._batches.read()
+        at = Batch(0, cursor.number, cursor.files)
+        if max(has, 0) < cursor.number:
+            there = [batch for batch in made if batch.number <= has]
+            at = there[-1] if there else Batch(0, 0, {})
+            known = [at.number, *(batch.begin for batch in made if batch.number > at.number)]
+            if not made or made[-1].number < cursor.number or known[:1] != known[1:2]:
+                self._begin_anew()  # how its rows were numbered is not known any more
+                return True
+            cursor.sending = None
+        self._again = [batch for batch in made if batch.number > at.number]
+        if at.number == cursor.number and not self._again:
+            return False
+        cursor.files, cursor.number, cursor.num_records = at.files, at.number, at.number
+        self.save()
+        self._survey()
+        return True
 
     # -- sending -------------------------------------------------------------------------------
 
@@ -178,16 +224,17 @@ class Copy:
             known = bool(cursor.files) and not self.asked.again
             info = about(self.run, self._wanted(), generation=cursor.generation, known=known)
             self._session = self.tracker.open(info)
+            self.num_answers += 1
             if cursor.url != self._session.url or cursor.trouble:
                 cursor.url, cursor.trouble, cursor.fix = self._session.url, "", ""
                 self.save()
         return self._session
 
     def _send(self, session: Session, records: Sequence[Record]) -> None:
-        cursor = self.cursor
         self._describe(session, records)
         if not records:
             return
+        cursor = self.cursor
         after: Places = places_after(list(records), cursor.files)
         counted = {id(record): each for record, each in names_of(records, self._counting)}
         for record in records:
@@ -214,9 +261,17 @@ class Copy:
             elif record.base == "media":
                 item = self._item(record, number)
                 batch += [] if item is None else [item]
+        self.patience_s = patience_s(sum(map(_num_bytes, batch)))
         rejected = session.send(batch) if batch else ()
+        self.num_answers += 1
+        self.patience_s = patience_s(0)
         crashpoint.reach("mirror.sent")
         cursor.reject(rejected)
+        if session.has is not None and not self._again:
+            if not cursor.number:
+                self._batches.forget()  # of another address, or another key
+            self._batches.note(Batch(cursor.number, number, after))
+        self._again = [batch for batch in self._again if batch.number > number]
         cursor.files, cursor.sending = after, None
         cursor.number = number
         cursor.num_records += len(records)
@@ -288,6 +343,7 @@ class Copy:
 
     def _close(self, num_bytes: int, seen: View) -> None:
         session = self._open()
+        self.patience_s = 3 * patience_s(0)  # the last file, the end, and a look at what is there
         config = Path(self.run.config_yaml)
         if config.is_file():
             session.send([Item("config", "config.yaml", config, None, 0, self.cursor.number + 1)])
@@ -304,3 +360,16 @@ class Copy:
         # Not the root: that may be the empty folder which a disk is mounted on.
         runs_dir = Path(kind_dir(self.run.root, self.run.kind)).parent
         self.is_done = runs_dir.is_dir() or away_s > _AWAY_S
+
+
+def _num_bytes(each: Point | Item) -> int:
+    """How much a file, or all of an artifact's, has to be carried there."""
+    if isinstance(each, Point):
+        return 0
+    parts = each.record.get("files")
+    if isinstance(parts, list):
+        return sum(part["bytes"] for part in parts if type(part.get("bytes")) is int)
+    try:
+        return each.path.stat().st_size
+    except OSError:  # gone since it was noted: the tracker says so
+        return 0

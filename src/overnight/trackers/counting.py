@@ -16,7 +16,7 @@ from overnight.trackers.base import Kind
 from overnight.trackers.records import Record
 
 SYSTEM: Kind = "system"
-#: Of a number that is logged per step and per epoch, the epoch's has the plain name.
+#: Of a number that a part of the run logs per step and per epoch, the epoch's has the plain name.
 _RANKS = {EPOCH: 0, STEP: 1, SUMMARY: 2}
 _KINDS: dict[str, Kind] = {EPOCH: "epoch", STEP: "step", SUMMARY: "summary"}
 
@@ -44,9 +44,11 @@ class Counting:
     #: (scope, kind) → attempt → its first step; and the last one that was sent.
     _first: dict[tuple[Scope, str], dict[int, int]] = field(default_factory=dict)
     _sent: dict[tuple[Scope, str], dict[int, int]] = field(default_factory=dict)
-    #: Name of a number → the kinds of rows it stands in; those of its rows that were sent.
+    #: A number, its prefix in front → the kinds of rows it stands in; those that were sent.
     _kinds: dict[str, set[str]] = field(default_factory=dict)
     _kinds_sent: dict[str, set[str]] = field(default_factory=dict)
+    #: A number's own name → the kinds of rows it is known to stand in, whatever was seen.
+    _expected: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def see(self, record: Record) -> None:
         """Takes note of a row."""
@@ -56,8 +58,9 @@ class Counting:
         axis = _axis(each)
         if axis is not None:
             self._see_axis((each.scope, each.kind), each.attempt, axis)
+        prefix = prefix_of(each.scope)
         for key in each.values:
-            self._see_kind(key, each.kind)
+            self._see_kind(prefix, key, each.kind)
 
     def note_sent(self, record: Record) -> None:
         """Takes note that the tracker has a row that counts, or is about to have it."""
@@ -68,8 +71,9 @@ class Counting:
         if axis is not None:
             last = self._sent.setdefault((each.scope, each.kind), {})
             last[each.attempt] = max(last.get(each.attempt, axis), axis)
+        prefix = prefix_of(each.scope)
         for key in each.values:
-            self._kinds_sent.setdefault(key, set()).add(each.kind)
+            self._kinds_sent.setdefault(prefix + key, set()).add(each.kind)
 
     def sent(self) -> dict[str, Any]:
         """What the tracker has, as far as it may turn out not to count."""
@@ -79,7 +83,10 @@ class Counting:
                 for (scope, kind), attempts in self._sent.items()
                 for attempt, last in attempts.items()
             ],
-            "kinds": {key: sorted(kinds) for key, kinds in self._kinds_sent.items()},
+            # What an epoch's row was sent of has its names for good.
+            "kinds": {
+                key: sorted(kinds) for key, kinds in self._kinds_sent.items() if EPOCH not in kinds
+            },
         }
 
     def restore(self, sent: Mapping[str, Any]) -> None:
@@ -100,14 +107,16 @@ class Counting:
         if any(older < attempt and last >= axis for older, last in sent.items()):
             self.outdated = True
 
-    def _see_kind(self, key: str, kind: str) -> None:
-        kinds = self._kinds.setdefault(key, set())
+    def _see_kind(self, prefix: str, key: str, kind: str) -> None:
+        kinds = self._kinds.get(prefix + key)
+        if kinds is None:
+            kinds = self._kinds[prefix + key] = set(self._expected.get(key, ()))
         if kind in kinds:
             return
         was = min(kinds, key=_RANKS.__getitem__, default=None)
         kinds.add(kind)
         renamed = was is not None and _RANKS[kind] < _RANKS[was]
-        if renamed and was in self._kinds_sent.get(key, ()):
+        if renamed and was in self._kinds_sent.get(prefix + key, ()):
             self.outdated = True
 
     def _bound(self, group: tuple[Scope, str], attempt: int) -> int | None:
@@ -116,7 +125,7 @@ class Counting:
 
     def expect(self, key: str, kinds: Iterable[str]) -> None:
         """A number is known to be logged in rows of these kinds, before any of them is."""
-        self._kinds.setdefault(key, set()).update(kinds)
+        self._expected[key] = frozenset(kinds)
 
     def counted(self, record: Record) -> Counted | None:
         """A row as it is sent; None if it does not count."""
@@ -129,14 +138,14 @@ class Counting:
             if bound is not None and axis >= bound:
                 return None
         prefix = prefix_of(each.scope)
-        values = {prefix + self._name(key, each.kind): v for key, v in each.values.items()}
+        values = {prefix + self._name(prefix, key, each.kind): v for key, v in each.values.items()}
         if not values:
             return None
         at = each.seq if axis is None else axis
         return Counted(_KINDS[each.kind], at, prefix, values, each.t_us)
 
-    def _name(self, key: str, kind: str) -> str:
-        first = min(self._kinds.get(key, {kind}), key=_RANKS.__getitem__)
+    def _name(self, prefix: str, key: str, kind: str) -> str:
+        first = min(self._kinds.get(prefix + key, {kind}), key=_RANKS.__getitem__)
         return key if kind == first else f"{kind}/{key}"
 
 

@@ -1,4 +1,8 @@
-"""The files behind a record of media.jsonl: a table's rows, an artifact's parts."""
+"""The files behind a record of media.jsonl: a table's rows, an artifact's parts.
+
+What is the matter with one of them is never the tracker's fault: whoever mixes the two up either
+sends a broken picture for ever, or gives up a whole one because a server was away.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +24,30 @@ from overnight.trackers.base import Item
 _NEVER_CHANGED = ("media", "model")
 _PICTURE = "_picture"
 #: A table that is larger is shown by its beginning; all of it lies in the run's folder.
-_MOST_ROWS = 10_000
+MOST_ROWS = 10_000
+
+
+class Unfit(Exception):  # noqa: N818 - it says what it is
+    """A file that no tracker will ever take: gone, changed, or not what its record says."""
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Within it files of the run are read, and nothing is sent.
+
+    Raises:
+        Unfit: One cannot be used.
+        OSError: Its disk does not answer, or another one is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        # Libraries raise it without a number for what they cannot make head or tail of.
+        if error.errno is not None and not isinstance(error, FileNotFoundError):
+            raise
+        raise Unfit(str(error)) from error
+    except Exception as error:  # of a picture's or a film's library
+        raise Unfit(str(error) or type(error).__name__) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +129,30 @@ def rows_of(path: Path) -> Iterator[dict[str, Any]]:
                 yield row
 
 
-def table_of(item: Item) -> tuple[list[str], list[list[Any]]]:
-    """A table's columns and rows; a picture in it by its path in the run's folder."""
+def table_of(
+    item: Item, picture: Callable[[Mapping[str, Any]], Any]
+) -> tuple[list[str], list[list[Any]]]:
+    """A table's columns and rows, as far as it is shown.
+
+    Args:
+        item: The table.
+        picture: What stands in a cell that is a picture, by what its record says of it.
+
+    Raises:
+        FileNotFoundError: It is gone.
+        ValueError: It is no table.
+    """
     said = item.record.get("columns")
     columns = [str(each) for each in said] if isinstance(said, list) else []
     rows = []
-    for row in rows_of(item.path):
-        rows.append([_cell(row.get(column)) for column in columns])
-        if len(rows) >= _MOST_ROWS:
-            break
+    for row in islice(rows_of(item.path), MOST_ROWS):
+        cells = [row.get(column) for column in columns]
+        rows.append(
+            [
+                picture(cell[_PICTURE])
+                if isinstance(cell, dict) and isinstance(cell.get(_PICTURE), dict)
+                else cell
+                for cell in cells
+            ]
+        )
     return columns, rows
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, dict) and isinstance(value.get(_PICTURE), dict):
-        return value[_PICTURE].get("path")
-    return value

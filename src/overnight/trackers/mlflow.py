@@ -12,24 +12,21 @@ import contextlib
 import getpass
 import logging
 import os
-import re
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag, ViewType
+from mlflow.entities import Metric, Param, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from overnight.outbox.folder import digest
 from overnight.trackers.about import flat
 from overnight.trackers.base import End, Gone, Item, Point, Refused, Rejected, Retry, RunInfo
-from overnight.trackers.files import Part, parts_of, table_of
+from overnight.trackers.mlflow_media import Media, tags_of
 
 #: What the server takes in one call.
 _MOST_METRICS, _MOST_PARAMS = 1000, 100
-_MOST_VALUE_CHARS, _MOST_TAG_CHARS = 6000, 5000
+_MOST_VALUE_CHARS = 6000
 #: Seconds; a run is sent again later anyway, and others wait for this one.
 _HTTP = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -133,17 +130,18 @@ class Mlflow:
 class MlflowRun:
     """One run there."""
 
+    has = None
+
     def __init__(self, tracker: Mlflow, about: RunInfo, run: Run, *, is_new: bool) -> None:
         self.url = tracker.url(run)
         self.is_new = is_new
         self._client = tracker.client()
         self._about = about
         self._id: str = run.info.run_id
-        self._artifacts: str = run.info.artifact_uri
         self._params = dict(run.data.params)
         #: Name → how often it was rejected, and why; those that were taken are not in it.
         self._bad: dict[str, tuple[int, str]] = {}
-        self._has_pictures = "mlflow.loggedImages" in run.data.tags
+        self._media = Media(self._client, run, about.dir)
 
     def send(self, batch: Sequence[Point | Item]) -> Sequence[Rejected]:
         """Takes numbers, many at once, and then the files: times and steps put them in order."""
@@ -159,7 +157,7 @@ class MlflowRun:
                 rejected += self._take(metrics[begin : begin + _MOST_METRICS])
             for item in batch:
                 if isinstance(item, Item):
-                    rejected += self._attach(item)
+                    rejected += self._media.attach(item)
         return rejected
 
     def _take(self, batch: Sequence[tuple[Metric, Point]]) -> list[Rejected]:
@@ -200,7 +198,7 @@ class MlflowRun:
         """What the machine is goes to the tags, what shapes the numbers to the parameters."""
         with _translated():
             machine = {k: v for k, v in facts.items() if k.startswith("machine.")}
-            self._set_tags(machine)
+            self._client.log_batch(self._id, tags=tags_of(machine))
             self.note_params({k: v for k, v in facts.items() if k not in machine})
 
     def note_params(self, params: Mapping[str, str]) -> None:
@@ -226,90 +224,13 @@ class MlflowRun:
                 self._take_params(batch[half:])
         self._params.update((param.key, param.value) for param in batch)
 
-    def _set_tags(self, tags: Mapping[str, str]) -> None:
-        if tags:
-            found = [RunTag(_name(k), v[:_MOST_TAG_CHARS]) for k, v in tags.items()]
-            self._client.log_batch(self._id, tags=found)
-
-    def _attach(self, item: Item) -> list[Rejected]:
-        """Puts a file: pictures into the grid, tables as the table page reads them."""
-        try:
-            self._put_item(item)
-        except (FileNotFoundError, ValueError) as error:
-            # Gone or changed since it was noted; or a name that can be no file's there.
-            return [Rejected(item.key, str(error), "media.jsonl", item.seq)]
-        return []
-
-    def _put_item(self, item: Item) -> None:
-        match item.kind:
-            case "image" | "figure" if item.path.suffix.lower() in (".png", ".jpg", ".jpeg"):
-                self._put_picture(item)
-            case "table":
-                self._put_table(item)
-            case "artifact":
-                self._put_artifact(item)
-            case "config":
-                self._put(Part(item.path.name, item.path), "config")
-            case _:
-                self._put(Part(item.path.name, item.path), f"media/{_folder(item.key)}")
-
-    def _put_picture(self, item: Item) -> None:
-        # The page finds pictures by these names, and shows the small one of a pair.
-        unique = uuid.uuid5(uuid.NAMESPACE_OID, f"{item.key}{item.record.get('sha256')}{item.step}")
-        key = _folder(item.key).replace("/", "~")
-        name = f"{key}+step+{item.step or 0}+timestamp+{item.t_us // 1000}+{unique}"
-        self._put(Part(name + item.path.suffix, item.path), "images")
-        self._put(Part(name + "+compressed.webp", item.path), "images")
-        if not self._has_pictures:
-            self._set_tags({"mlflow.loggedImages": "true"})
-            self._has_pictures = True
-
-    def _put_table(self, item: Item) -> None:
-        import json
-
-        columns, rows = table_of(item)
-        name = f"{_folder(item.key)}.json"
-        text = json.dumps({"columns": columns, "data": rows}, ensure_ascii=False)
-        self._client.log_text(self._id, text, f"tables/{name}")
-        tag = "mlflow.loggedArtifacts"
-        run = self._client.get_run(self._id)
-        known = json.loads(run.data.tags.get(tag, "[]"))
-        mine = {"path": f"tables/{name}", "type": "table"}
-        if mine not in known:
-            self._set_tags({tag: json.dumps([*known, mine])})
-
-    def _put_artifact(self, item: Item) -> None:
-        folder = f"artifacts/{_folder(item.key)}"
-        for part in parts_of(item, self._about.dir):
-            self._put(part, folder)
-        sha256 = str(item.record.get("sha256") or "")
-        said = {f"artifact.{item.key}": sha256}
-        said |= {f"artifact.{item.key}.{alias}": sha256 for alias in item.aliases}
-        self._set_tags(said)
-
-    def _put(self, part: Part, folder: str) -> None:
-        """Puts one file into a folder of the run's artifacts; the same again replaces it."""
-        local = _local(self._artifacts)
-        inside, _, name = part.name.rpartition("/")
-        folder = f"{folder}/{inside}" if inside else folder
-        if local is not None:
-            target = local / folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part.put(target)
-            return
-        with TemporaryDirectory() as own:
-            # It is filed under the name it has here.
-            named = Path(own, name)
-            named.symlink_to(part.path.resolve())
-            self._client.log_artifact(self._id, str(named), folder)
-
     def close(self, end: End) -> None:
         """The run is over."""
         with _translated():
             said = {"overnight.state": end.state, "overnight.exit_code": str(end.code)}
             said |= {"overnight.cause": end.cause} if end.cause else {}
             said |= {"overnight.evidence": end.evidence} if end.evidence else {}
-            self._set_tags(said)
+            self._client.log_batch(self._id, tags=tags_of(said))
             ended_ms = end.ended_us // 1000 or None
             self._client.set_terminated(self._id, _STATUS[end.state], ended_ms)
 
@@ -383,34 +304,16 @@ def _short(error: MlflowException) -> str:
 
 
 def _tags(run: RunInfo) -> dict[str, str]:
-    found = {**run.tags, "overnight.run_id": run.run_id, "overnight.name": run.name}
+    found = {}
+    for label in run.labels:
+        key, equals, value = label.partition("=")
+        if key and not key.startswith(("mlflow.", "overnight.")):
+            found[key] = value if equals else "true"
+    found |= {**run.tags, "overnight.run_id": run.run_id, "overnight.name": run.name}
     found["mlflow.source.type"] = "LOCAL"
     found["mlflow.source.name"] = run.tags.get("overnight.target") or run.name
     with contextlib.suppress(OSError, KeyError):  # a user without a name
         found["mlflow.user"] = getpass.getuser()
     if "overnight.git_commit" in run.tags:
         found["mlflow.source.git.commit"] = run.tags["overnight.git_commit"]
-    for label in run.labels:
-        key, equals, value = label.partition("=")
-        if _name(key) and not key.startswith("mlflow."):
-            found[_name(key)] = value if equals else "true"
-    return {key: value[:_MOST_TAG_CHARS] for key, value in found.items()}
-
-
-def _name(text: str) -> str:
-    """A tag's name as MLflow takes it."""
-    return re.sub(r"[^\w\-. :/]+", "_", text)[:250]
-
-
-def _folder(key: str) -> str:
-    """A key as a path below the artifacts."""
-    parts = [re.sub(r"[^\w\-. ]+", "_", part).strip(". ") for part in key.split("/")]
-    return "/".join(part for part in parts if part)[:200] or "_"
-
-
-def _local(uri: str) -> Path | None:
-    """The folder behind a file: address; None where it is no local one."""
-    from urllib.parse import unquote, urlsplit
-
-    split = urlsplit(uri)
-    return Path(unquote(split.path)) if split.scheme == "file" else None
+    return {tag.key: tag.value for tag in tags_of(found)}

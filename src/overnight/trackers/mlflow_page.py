@@ -6,7 +6,6 @@ import hmac
 import os
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -16,7 +15,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_COOKIE = "overnight_token"
+#: A browser keeps one cookie for all ports of a machine: each page has one of its own.
+_COOKIE = "overnight_token_{port}"
 
 
 class Guard:
@@ -37,13 +37,14 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        name = _COOKIE.format(port=(scope.get("server") or ("", 0))[1])
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         given = query.get("token", [""])[0]
         if scope["type"] == "http" and self._is_it(given):
             # Out of the address bar, and of every link that is followed from there.
-            cookie = f"{_COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/"
+            cookie = f"{name}={self.token}; HttpOnly; SameSite=Strict; Path=/"
             await _answer(send, 303, [(b"location", b"/"), (b"set-cookie", cookie.encode())])
-        elif self._is_it(_cookie(headers)) or self._is_it(_bearer(headers)):
+        elif self._is_it(_cookie(headers, name)) or self._is_it(_bearer(headers)):
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
@@ -56,9 +57,10 @@ class Guard:
         return hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode())
 
 
-def _cookie(headers: dict[bytes, str]) -> str:
-    found = SimpleCookie(headers.get(b"cookie", "")).get(_COOKIE)
-    return found.value if found is not None else ""
+def _cookie(headers: dict[bytes, str], name: str) -> str:
+    # The parser of the standard library ends at the first cookie it cannot read: another page's.
+    pairs = (each.strip().partition("=") for each in headers.get(b"cookie", "").split(";"))
+    return next((value for key, _, value in pairs if key == name), "")
 
 
 def _bearer(headers: dict[bytes, str]) -> str:

@@ -11,28 +11,52 @@ can be put behind what another process has written.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import wandb
 from wandb.errors import AuthenticationError, CommError, UsageError
+from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
 from overnight.outbox.folder import digest
-from overnight.trackers.base import End, Item, Point, Refused, Rejected, Retry, RunInfo
-from overnight.trackers.files import parts_of, picture_of, rows_of
+from overnight.trackers.base import (
+    End,
+    Gone,
+    Item,
+    Point,
+    Refused,
+    Rejected,
+    Retry,
+    RunInfo,
+    patience_s,
+)
+from overnight.trackers.files import Unfit, reading
+from overnight.trackers.reach import reach
+from overnight.trackers.wandb_media import name_of, shown, version
 
 #: Its own limits are 90 s for the first and none for the last.
 _INIT_WITHIN_S, _FINISH_WITHIN_S = 40.0, 45.0
 #: By default 15 s of a run lie in memory, and are lost with the process.
 _FLUSH_EVERY_S = 1
+#: By default 15 s as well, half of what a person is ready to wait for at a run's end.
+_TRANSMIT_EVERY_S = 5.0
 _MOST_ID_CHARS = 64
-_MOST_ROWS = 10_000
 #: Its code for a run that a person ended.
 _KILLED = 255
+#: What was sent is not to be seen in the same moment.
+_ARRIVES_WITHIN_S = 20.0
+#: Its library takes rows at once and says nothing of a server that is away.
+_ASK_EVERY_S = 30.0
+#: It tells of a server that is away in the words of a wrong key.
+_AWAY = re.compile(
+    r"respond in time|tim(?:ed? ?|e)out|connect|no such host|\bEOF\b|\b5\d\d\b", re.IGNORECASE
+)
 _REFUSED = re.compile(r"\b(?:401|403)\b|permission denied|unauthori[sz]ed|api key", re.IGNORECASE)
 
 
@@ -57,6 +81,8 @@ class Wandb:
         """Begins or resumes the run; what it was before it was begun anew goes."""
         options = run.options
         offline = options.get("mode") == "offline"
+        if not offline:
+            ask_server(self.address)
         root = run.dir.parents[3]
         name = run_id(run)
         if offline:
@@ -69,6 +95,7 @@ class Wandb:
             finish_timeout=_FINISH_WITHIN_S,
             finish_timeout_raises=True,
             x_transaction_log_flush_interval=_FLUSH_EVERY_S,
+            x_file_stream_transmit_interval=_TRANSMIT_EVERY_S,
             console="off",
             silent=True,
             disable_git=True,
@@ -76,6 +103,8 @@ class Wandb:
             x_disable_stats=True,
             x_disable_meta=True,
             x_disable_machine_info=True,
+            # They would be the mirror's, not the job's.
+            x_save_requirements=False,
         )
         with _translated():
             opened = wandb.init(
@@ -105,7 +134,13 @@ class WandbRun:
     def __init__(self, about: RunInfo, run: wandb.Run, *, is_new: bool) -> None:
         self._about = about
         self._run = run
+        self._is_offline = bool(run.settings.mode == "offline")
         self.is_new = is_new
+        # It goes on behind the last row that the server has.
+        self.has = None if self._is_offline else run.starting_step - 1
+        self._asked_at = time.monotonic()
+        #: The number of the last row that was handed over.
+        self._last = -1
         self.url = run.url or str(Path(run.settings.sync_dir))
         self._defined: set[str] = set()
 
@@ -113,6 +148,8 @@ class WandbRun:
         """Takes rows and files in their order: a step that is not the highest is dropped there."""
         rejected = []
         with _translated():
+            if not self._is_offline and time.monotonic() - self._asked_at >= _ASK_EVERY_S:
+                self._ask()
             for each in batch:
                 if isinstance(each, Point):
                     self._log(each)
@@ -128,7 +165,14 @@ class WandbRun:
             row[axis] = point.axis
         self._write(row, axis, point.number, point.t_us)
 
+    def _ask(self) -> None:
+        ask_server(self._run.settings.base_url)
+        self._asked_at = time.monotonic()
+
     def _write(self, row: dict[str, Any], axis: str, number: int, t_us: int) -> None:
+        if self.has is not None and number <= self.has:
+            return
+        self._last = max(self._last, number)
         for key in row:
             if axis and key not in self._defined:
                 self._defined.add(key)
@@ -141,87 +185,56 @@ class WandbRun:
     def _attach(self, item: Item) -> list[Rejected]:
         try:
             self._put_item(item)
-        except (FileNotFoundError, ValueError, TypeError) as error:
-            # Gone or changed since it was noted, or no picture at all.
+        except (Unfit, ValueError, TypeError) as error:
+            # Gone, changed or no picture at all; or its name is none W&B takes.
             return [Rejected(item.key, str(error), "media.jsonl", item.seq)]
         return []
 
     def _put_item(self, item: Item) -> None:
-        match item.kind:
-            case "config":
-                artifact = wandb.Artifact(_name(f"{self._about.name}-config"), "config")
-                artifact.add_file(str(item.path), "config.yaml")
-                self._run.log_artifact(artifact)
-                return
-            case "artifact":
-                self._put_artifact(item)
-                return
-            case "table":
-                shown: Any = self._table(item)
-            case "video":
-                shown = wandb.Video(str(item.path), caption=item.record.get("caption"))
-            case "image" | "figure":
-                shown = self._picture(item)
-            case _:
-                return
-        prefix, _, _ = item.key.rpartition("/")
-        axis = f"{prefix}/step" if prefix else "step"
-        row = {item.key: shown} if item.step is None else {item.key: shown, axis: item.step}
-        self._write(row, axis if item.step is not None else "", item.number, item.t_us)
+        if item.kind in ("artifact", "config"):
+            self._put_version(item)
+            return
+        with reading():
+            value = shown(item, self._about.dir)
+        row = {item.key: value}
+        axis = ""
+        if item.step is not None:
+            prefix = item.key.removesuffix(str(item.record.get("key") or item.key))
+            axis = prefix + ("epoch" if item.record.get("step") is None else "step")
+            row[axis] = item.step
+        self._write(row, axis, item.number, item.t_us)
 
-    def _picture(self, item: Item) -> wandb.Image:
-        said, base = item.record, self._about.dir
-        labels = {int(k): str(v) for k, v in dict(said.get("labels") or {}).items() if _is_whole(k)}
-        masks = {
-            str(name): {"path": str(picture_of(mask, base)), "class_labels": labels}
-            for name, mask in dict(said.get("masks") or {}).items()
-        }
-        boxes = {
-            str(name): {"box_data": [_box(each, said.get("unit")) for each in found]}
-            | ({"class_labels": labels} if labels else {})
-            for name, found in dict(said.get("boxes") or {}).items()
-        }
-        caption = said.get("caption")
-        return wandb.Image(
-            str(item.path), caption=caption, masks=masks or None, boxes=boxes or None
-        )
+    def _keep(self, artifact: wandb.Artifact, aliases: Sequence[str]) -> None:
+        """Uploads a version; online it is there once this returns."""
+        if not self._is_offline:
+            self._ask()  # its library would try for long, and tell of a wrong key
+        num_bytes = artifact.size
+        kept = self._run.log_artifact(artifact, aliases=list(aliases))
+        if not self._is_offline:
+            try:
+                kept.wait(timeout=round(patience_s(num_bytes)))
+            except ValueError:
+                self._ask()  # is it the server, or what it was given?
+                raise
 
-    def _table(self, item: Item) -> Any:
-        said = item.record
-        columns: list[str | int] = [str(each) for each in said.get("columns") or ()]
-        table = wandb.Table(columns=columns, allow_mixed_types=True)
-        for number, row in enumerate(rows_of(item.path)):
-            if number >= _MOST_ROWS:
-                break
-            table.add_data(*(self._cell(row.get(str(column))) for column in columns))
-        if said.get("plot") == "confusion_matrix":
-            fields = {"Actual": "truth", "Predicted": "prediction", "nPredictions": "count"}
-            return wandb.plot_table("wandb/confusion_matrix/v1", table, fields, {"title": item.key})
-        return table
-
-    def _cell(self, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("_picture"), dict):
-            return wandb.Image(str(picture_of(value["_picture"], self._about.dir)))
-        return value
-
-    def _put_artifact(self, item: Item) -> None:
-        said = item.record
-        metadata = said.get("metadata")
-        artifact = wandb.Artifact(
-            _name(item.key),
-            _name(str(said.get("kind") or "file")),
-            metadata=metadata if isinstance(metadata, dict) else None,
-        )
-        for part in parts_of(item, self._about.dir):
-            artifact.add_file(str(part.path), part.name)
-        aliases = list(dict.fromkeys([*item.aliases, "latest"]))
-        self._run.log_artifact(artifact, aliases=aliases)
+    def _put_version(self, item: Item) -> None:
+        """A version of a file or folder, or of the config; the same again is no other there."""
+        with reading():
+            if item.kind == "config":
+                made = wandb.Artifact(name_of(f"{self._about.name}-config"), "config")
+                made.add_file(str(item.path), "config.yaml", skip_cache=True)
+            else:
+                made = version(item, self._about.dir)
+            aliases = [name_of(each) for each in item.aliases]
+        self._keep(made, list(dict.fromkeys([*aliases, "latest"])))
 
     def describe(self, facts: Mapping[str, str]) -> None:
         """Goes to the configuration, where runs are compared."""
         with _translated():
             for key, value in facts.items():
-                self._run.config[key] = value
+                # A config's own `model: {name: …}` says more, and W&B takes no other for it.
+                if key not in self._run.config:
+                    self._run.config[key] = _number(value)
 
     def close(self, end: End) -> None:
         """The run is over: finished, failed, or killed by a person."""
@@ -234,6 +247,18 @@ class WandbRun:
                 self._run.tags = (*(self._run.tags or ()), end.cause[:_MOST_ID_CHARS])
             code = {"finished": 0, "killed": _KILLED}.get(end.state, end.code or 1)
             self._run.finish(exit_code=code)
+            self._look_if_all_there()
+
+    def _look_if_all_there(self) -> None:
+        """Its library ends well too where the server has refused rows."""
+        if self.has is None or self._last <= self.has:
+            return
+        path = f"{self._run.entity}/{self._run.project}/{self._run.id}"
+        until = time.monotonic() + _ARRIVES_WITHIN_S
+        while (there := wandb.Api().run(path).lastHistoryStep) < self._last:
+            if time.monotonic() > until:
+                raise Retry(f"W&B has rows up to {there}, of {self._last}")
+            time.sleep(1.0)
 
     def leave(self) -> None:
         """Lets go of it: what was written is sent, and the run is not over."""
@@ -250,6 +275,12 @@ class WandbRun:
                 raise
 
 
+def ask_server(address: str) -> None:
+    """Raises Retry where it does not answer."""
+    query = json.dumps({"query": "query Viewer { viewer { id } }", "variables": {}})
+    reach(address.rstrip("/") + "/graphql", query.encode())
+
+
 def run_id(run: RunInfo, generation: int | None = None) -> str:
     """A run's id there: its own, where W&B takes it; a new one each time it is begun anew.
 
@@ -258,7 +289,7 @@ def run_id(run: RunInfo, generation: int | None = None) -> str:
     generation = run.generation if generation is None else generation
     own = run.run_id
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,58}", own):
-        own = f"{_name(own)[:32]}-{digest(own)[:12]}"
+        own = f"{name_of(own)[:32]}-{digest(own)[:12]}"
     offline = run.options.get("mode") == "offline"
     return own if offline or not generation else f"{own}-g{generation + 1}"
 
@@ -269,10 +300,14 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except AuthenticationError as error:
+        if _AWAY.search(str(error)):
+            raise Retry(_short(error)) from error
         raise Refused("track.wandb_key", where="W&B", why=_short(error)) from error
     except UsageError as error:
         raise Refused("track.wandb_refused", where="W&B", why=_short(error)) from error
-    except (CommError, wandb.Error) as error:
+    except (CommError, wandb.Error, WandbApiFailedError) as error:
+        if "previously created and deleted" in str(error):
+            raise Gone("track.gone", where="W&B", run=_short(error)) from error
         if _REFUSED.search(str(error)):
             raise Refused("track.wandb_key", where="W&B", why=_short(error)) from error
         raise Retry(_short(error)) from error
@@ -284,30 +319,13 @@ def _short(error: BaseException) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def _box(said: Mapping[str, Any], unit: Any) -> dict[str, Any]:
-    """A box as W&B wants it."""
-    x0, y0, x1, y1 = (float(each) for each in said["box"])
-    found: dict[str, Any] = {"position": {"minX": x0, "minY": y0, "maxX": x1, "maxY": y1}}
-    if unit == "pixel":
-        found["domain"] = "pixel"
-    label, score = said.get("label"), said.get("score")
-    found["class_id"] = label if isinstance(label, int) else 0
-    if isinstance(label, str):
-        found["box_caption"] = label
-    if isinstance(score, (int, float)):
-        found["scores"] = {"score": float(score)}
-    return found
-
-
-def _is_whole(text: Any) -> bool:
-    return str(text).isascii() and str(text).isdigit()
+def _number(text: str) -> int | float | str:
+    """A fact as W&B sorts and compares it: as a number, where it is one."""
+    if re.fullmatch(r"-?[0-9]{1,15}", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"-?[0-9]{1,15}\.[0-9]{1,17}", text) else text
 
 
 def _escaped(key: str) -> str:
     """A key as ``define_metric`` takes it: a ``*`` would be a pattern there."""
     return key.replace("*", r"\*")
-
-
-def _name(text: str) -> str:
-    """An artifact's name as W&B takes it."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.")[:120] or "run"

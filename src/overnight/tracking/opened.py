@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import os
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -37,12 +39,16 @@ class OpenRun:
 
     Attributes:
         dir: Its folder.
-        run_id: The folder's name, by which every verb knows it.
+        name: What it was called.
+        run_id: The folder's name, by which every verb knows it; also as ``id``.
     """
 
-    def __init__(self, opened: job.Job, outer: job.Job | None, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, opened: job.Job, outer: job.Job | None, env: Mapping[str, str]
+    ) -> None:
+        self.name = name
         self.dir = Path(opened.run.dir)
-        self.run_id = self.dir.name
+        self.run_id = self.id = self.dir.name
         #: The run this process was logging into before it opened any.
         self.outer = outer
         self.pid = os.getpid()
@@ -137,12 +143,15 @@ _open: list[OpenRun] = []
 def init_run(
     name: str | None = None,
     *,
-    config: Mapping[str, Any] | None = None,
-    tags: str | Iterable[str] = (),
+    config: Mapping[str, Any] | Namespace | None = None,
+    tags: str | Iterable[str] | None = (),
     track: str | Sequence[str] | None = None,
     project: str | None = None,
     entity: str | None = None,
     mode: str | None = None,
+    group: str | None = None,
+    job_type: str | None = None,
+    notes: str | None = None,
     root: str | Path | None = None,
 ) -> OpenRun:
     """Opens a run of its own; ``overnight.log`` and its sisters write into it until it is over.
@@ -155,12 +164,16 @@ def init_run(
 
     Args:
         name: Its name; the next free one of ``get_experiment_name()`` by default.
-        config: What was asked for; kept as ``config.yaml`` and shown by the trackers.
+        config: What was asked for, or argparse's arguments; kept as ``config.yaml`` and shown by
+            the trackers.
         tags: Its labels.
         track: ``mlflow``, ``wandb``, both, or ``none``; by default as a training's.
         project: The W&B project, and the MLflow experiment.
         entity: The W&B team or user.
         mode: W&B's: ``online`` or ``offline``.
+        group: W&B's, of runs that belong together.
+        job_type: W&B's; ``run`` by default.
+        notes: W&B's.
         root: The root; found as docs/architecture.md says by default.
 
     Of several processes that train together each would open one: let rank 0 alone call it.
@@ -184,12 +197,14 @@ def init_run(
         given = {"project": project}
         if entry["name"] == "wandb":
             given |= {"entity": entity, "mode": mode}
+            given |= {"group": group, "job_type": job_type, "notes": notes}
         entry.update({key: value for key, value in given.items() if value is not None})
-    words = [tags] if isinstance(tags, str) else [str(tag) for tag in tags]
+    words = [tags] if isinstance(tags, str) else [str(tag) for tag in tags or ()]
     parent = None if outer is None else outer.run.dir
+    name = name or create_run_name(root=folder)
     try:
         opened = job.open_run(
-            name or create_run_name(root=folder),
+            name,
             root=folder,
             labels=words,
             parent=parent,
@@ -199,7 +214,7 @@ def init_run(
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise UserErrors([UserError("tracking.root", where=folder, why=why)]) from error
-    run = OpenRun(opened, outer, env)
+    run = OpenRun(name, opened, outer, env)
     if not _open:
         # At the very end: what other handlers log is still logged.
         atexit.unregister(_finish_all)
@@ -265,12 +280,17 @@ def _trackers(
 
 
 def _write_about(
-    run: RunPaths, config: Mapping[str, Any] | None, trackers: list[dict[str, Any]]
+    run: RunPaths,
+    config: Mapping[str, Any] | Namespace | None,
+    trackers: list[dict[str, Any]],
 ) -> None:
     if config is not None:
         import yaml
 
-        text = yaml.safe_dump(spell(dict(config)), allow_unicode=True, sort_keys=False)
+        said = vars(config) if isinstance(config, Namespace) else dict(config)
+        # NumPy's numbers and enumerations are subclasses of Python's: YAML writes only those.
+        plain = json.loads(json.dumps(spell(said)))
+        text = yaml.safe_dump(plain, allow_unicode=True, sort_keys=False)
         files.replace(run.config_yaml, text.encode())
     if trackers:
         track.write(run, trackers)

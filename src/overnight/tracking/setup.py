@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from overnight.errors import UserError, UserErrors
-from overnight.ledger.paths import find_root, name_from
+from overnight.ledger.paths import find_root, name_from, name_problem, runs_of
 from overnight.start import with_dotenv
 from overnight.trackers.about import default_project
 from overnight.tracking.key import has_key
-from overnight.tracking.runs import get_runs
+from overnight.watching.trial import is_trial
 
 if TYPE_CHECKING:
     from overnight.spec import Spec
@@ -73,15 +73,40 @@ def _parts(name: str, pad: int) -> tuple[str, str, int | None, int]:
 
 
 def create_run_name(experiment: str | None = None, *, root: str | Path | None = None) -> str:
-    """A name that no run of this root has yet: ``<experiment>-001``, then ``-002``.
+    """The next name of a series: ``<experiment>-001``, then ``-002``; nobody is given it twice.
+
+    It is taken with this call, by whichever process asks first, whether or not a run comes of it.
 
     Args:
         experiment: What is being tried; ``get_experiment_name()`` by default.
         root: The root; found as docs/architecture.md says by default.
     """
     stem = name_from((experiment or get_experiment_name(root=root)) + ".")
+    while name_problem(f"{stem}-{'9' * _MOST_DIGITS}"):  # room for its number
+        stem = stem[:-1]
     folder = find_root(".", None if root is None else str(root))
-    return auto_increment_run_suffix(stem, taken=[run.name for run in get_runs(folder)])
+    taken = {run.run_id.rsplit("_", 2)[0] for run in runs_of(folder)}
+    while True:
+        name = auto_increment_run_suffix(stem, taken=taken)
+        if is_trial() or _take(folder, name):
+            return name
+        taken.add(name)
+
+
+def _take(root: str, name: str) -> bool:
+    """Whether a name was free; from now on it is not."""
+    folder = Path(root, "experiments", ".names")
+    try:
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    except OSError:  # no run can be opened there either, and that is said then
+        return True
+    try:
+        os.close(os.open(folder / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def get_experiment_name(

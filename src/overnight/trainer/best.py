@@ -14,6 +14,7 @@ from overnight.ledger import files
 from overnight.tasks.base import FitContext, Task
 from overnight.trainer import checkpoints, fit_state
 from overnight.trainer.evaluate import LogitsFile
+from overnight.trainer.team import Team
 
 WEIGHTS, LOGITS = "model.safetensors", "logits.npy"
 #: What a task says of a member, for the model folder's own card.
@@ -31,19 +32,24 @@ class Best:
         task: What is trained.
         ctx: The fit's.
         model: Whose weights.
+        team: Who trains.
     """
 
-    def __init__(self, task: Task, ctx: FitContext, model: nn.Module) -> None:
-        self._task, self._ctx, self._model = task, ctx, model
+    def __init__(self, task: Task, ctx: FitContext, model: nn.Module, team: Team) -> None:
+        self._task, self._ctx, self._model, self._team = task, ctx, model, team
 
     def logits(self) -> LogitsFile | None:
-        """Where an evaluation leaves its logits; None where the task has none."""
+        """Where this process leaves an evaluation's logits; None where the task has none."""
         if "oof" not in self._task.info.can:
             return None
-        return LogitsFile(self._ctx.folder / f"{LOGITS}.new", len(self._ctx.valid))
+        own = self._ctx.valid if self._team.leads else self._team.share(self._ctx.valid)
+        return LogitsFile(self._part(self._team.rank), len(own))
+
+    def _part(self, rank: int) -> Path:
+        return self._ctx.folder / f"{LOGITS}.new{rank or ''}"
 
     def keep(self, step: int, logits: LogitsFile | None) -> str:
-        """Puts the model's weights aside; gives their folder's name.
+        """Puts the model's weights aside; gives their folder's name. Rank 0 does it.
 
         Raises:
             Exception: The disk did not take them; what was the best before is still there.
@@ -53,6 +59,9 @@ class Best:
             WEIGHTS: lambda path: safetensors.torch.save_model(self._model, str(path))
         }
         if logits is not None:
+            for rank in range(1, self._team.world):
+                logits.append(self._part(rank))
+            logits.close()
             if logits.error is not None:
                 raise logits.error
             parts[LOGITS] = logits.path.replace
@@ -86,7 +95,8 @@ class Best:
 
     def _write(self, name: str) -> tuple[Path, Path | None]:
         folder = self._ctx.folder
-        (folder / f"{LOGITS}.new").unlink(missing_ok=True)
+        for left in folder.glob(f"{LOGITS}.new*"):
+            left.unlink()
         kept = None
         if (folder / name / LOGITS).exists():
             kept = folder / f"valid_{LOGITS}"

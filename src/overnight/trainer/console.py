@@ -6,7 +6,9 @@ person has to do something about is said in theirs.
 
 from __future__ import annotations
 
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TextIO
@@ -22,6 +24,10 @@ _ORDER = (
     "best_macro_f1", "lr", "mem_MiB", "time_s",
 )  # fmt: skip
 _EXAMPLES_AT_MOST = 5
+#: The last line becomes the run's cause, where no more than this is kept. Of files that are too
+#: many for it only the names are said: the lines above have the whole paths.
+_CAUSE_CHARS = 100
+_FOLDERS = re.compile(r"(?<![^\s(])/[^,:\n]*/(?=[^/,:\s])")
 
 
 class Console:
@@ -33,14 +39,22 @@ class Console:
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out
+        self._is_torn = False
+        #: How often the disk took no checkpoint, by scope.
+        self.num_unsaved: Counter[str] = Counter()
 
     def line(self, tag: str, text: str) -> None:
         """``[TAG] text``."""
-        print(f"[{tag}] {text}", file=self._out or sys.stdout, flush=True)
+        self.say(f"[{tag}] {text}")
 
     def say(self, text: str) -> None:
-        """A line without a tag of its own."""
-        print(text, file=self._out or sys.stdout, flush=True)
+        """A line without a tag of its own. What a full disk does not take of the log is lost."""
+        begin = "\n" if self._is_torn else ""
+        try:
+            print(begin + text, file=self._out or sys.stdout, flush=True)
+            self._is_torn = False
+        except OSError:
+            self._is_torn = True
 
     def path(self, key: str, path: Path) -> None:
         """A file or folder that is there."""
@@ -61,9 +75,9 @@ class Console:
 
     def begin(self, scope: Scope, facts: Mapping[str, object]) -> None:
         """A fit begins or goes on."""
-        known = ("device", "precision", "num_workers", "steps", "epochs")
+        known = ("precision", "num_workers", "steps", "epochs")
         said = "  ".join(f"{name} {facts[name]}" for name in known if name in facts)
-        self.line("MODEL", f"{scope.name} on {said}")
+        self.line("MODEL", f"{scope.name} on {facts.get('device', '?')}: {said}")
         if facts.get("resumed_step"):
             self.line("FOLD", f"{scope.name} goes on behind step {facts['resumed_step']}")
 
@@ -83,6 +97,7 @@ class Console:
 
     def checkpoint_failed(self, scope: Scope, error: Exception) -> None:
         """The one before is kept, and the training goes on."""
+        self.num_unsaved[scope.name] += 1
         self.line("CKPT", f"! {say('train.no_checkpoint', scope=scope.name, reason=error)}")
 
     def stopped(
@@ -112,6 +127,8 @@ class Console:
                 self.say(redact(text))
         first = errors[0]
         where = f" ({first.where})" if first.where else ""
+        if len(first.what + where) > _CAUSE_CHARS:
+            where = _FOLDERS.sub("", where)
         more = f" (+{len(errors) - 1})" if len(errors) > 1 else ""
         self.line("ERROR", redact(f"{first.what}{where}{more}"))
 
@@ -121,6 +138,11 @@ def number(name: str, value: float) -> str:
     if name in ("time_s", "mem_MiB"):
         return f"{value:.1f}"
     return f"{value:.2e}" if value and abs(value) < 1e-3 else f"{value:.4f}"
+
+
+def counted(num: int, noun: str) -> str:
+    """``1 fold``, ``5 folds``."""
+    return f"{num:,} {noun}" + ("" if num == 1 else "s")
 
 
 def _of(scope: Scope) -> str:

@@ -11,6 +11,7 @@ import logging
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -18,14 +19,22 @@ from transformers import PrinterCallback, TrainingArguments, set_seed
 
 from overnight.errors import UserError
 from overnight.tasks.base import FitContext, FitResult, Task
-from overnight.trainer import checkpoints, evaluate, fit_state, loader, precision, schedule
+from overnight.trainer import (
+    checkpoints,
+    evaluate,
+    fit_state,
+    loader,
+    precision,
+    ranks,
+    schedule,
+)
 from overnight.trainer.fit import Fit, Over
 from overnight.trainer.fit_state import NAME, FitState
 from overnight.trainer.hooks import FitTrainer
 from overnight.trainer.narrator import Narrator, Silent
+from overnight.trainer.stop import Stopped
+from overnight.trainer.team import Team
 
-#: What a crash may cost at most, where epochs are long.
-_CHECKPOINT_EVERY_S = 600.0
 #: NumPy's generator takes no more.
 _MAX_SEED = 2**32
 
@@ -35,9 +44,8 @@ class HfEngine:
 
     Args:
         narrator: Who tells a person how it goes; by default nobody.
-        checkpoint_every_s: The longest a training goes without a checkpoint. One is written after
-            each epoch's evaluation anyway.
-        checkpoint_every_steps: The same in optimizer steps; None: by time alone.
+        checkpoint_every_steps: Optimizer steps after which there is a checkpoint, beside those of
+            ``output.checkpoint_minutes`` and of each epoch's end; None: none.
     """
 
     name = "hf"
@@ -46,11 +54,10 @@ class HfEngine:
         self,
         narrator: Narrator | None = None,
         *,
-        checkpoint_every_s: float = _CHECKPOINT_EVERY_S,
         checkpoint_every_steps: int | None = None,
     ) -> None:
         self._narrator: Narrator = narrator or Silent()
-        self._every_s, self._every_steps = checkpoint_every_s, checkpoint_every_steps
+        self._every_steps = checkpoint_every_steps
 
     def fit(self, task: Task, ctx: FitContext) -> FitResult:
         """Trains, or goes on training, to the end or until it is asked to stop.
@@ -62,13 +69,40 @@ class HfEngine:
             OvernightError: The loss became NaN or infinite.
             OSError: The disk took not even the best weights.
         """
-        if ctx.world > 1:
-            raise UserError("engine.world", where="train", world=ctx.world)
+        on = precision.device()
+        num = ranks.world(ctx.spec.train.devices, on)
         ctx.folder.mkdir(parents=True, exist_ok=True)
-        resumed = None if ctx.checkpoint is None else FitState.read(ctx.checkpoint / NAME)
+        if ctx.checkpoint is not None:
+            was = FitState.read(ctx.checkpoint / NAME).world
+            if was != num:
+                raise UserError("engine.other_world", where=ctx.checkpoint, was=was, now=num)
         fit_state.tidy(ctx.folder, keep=ctx.spec.output.keep_checkpoints)
+        items = task.dataset(ctx.train, ctx, augment=True)
+        if num == 1:
+            return self.work(task, ctx, Team(), items)
+        # Given to all of them: pictures that are kept in memory are kept once.
+        given = {"items": items, "every_steps": self._every_steps}
+        try:
+            with ranks.together(num, task, ctx, on, **given) as (mine, team):
+                return self.work(task, mine, team, items)
+        except Stopped:
+            return FitResult(ctx.folder / "best", {}, "signal", None)
+
+    def work(self, task: Task, ctx: FitContext, team: Team, items: Any) -> FitResult:
+        """One process's part of a fit.
+
+        Args:
+            task: What is trained.
+            ctx: Of the whole fit.
+            team: Who trains.
+            items: The task's data set of ``ctx.train``.
+
+        Raises:
+            Exception: As :meth:`fit` does.
+        """
+        resumed = None if ctx.checkpoint is None else FitState.read(ctx.checkpoint / NAME)
         with precision.deterministic(ctx.spec.train.deterministic):
-            fit, trainer = self._prepare(task, ctx)
+            fit, trainer = self._prepare(task, ctx, team, items)
             if resumed is not None and resumed.ended is not None:
                 # It had decided to end, and died before it said so.
                 assert ctx.checkpoint is not None
@@ -77,7 +111,7 @@ class HfEngine:
                 with suppress(Over):
                     trainer.train(resume_from_checkpoint=_text(ctx.checkpoint))
             ended = fit.ends(trainer.state)
-            if ended == "signal":
+            if ended == "signal" or not team.leads:
                 return FitResult(ctx.folder / "best", fit.state.best_numbers(), ended, None)
             member, logits = fit.member()
         return FitResult(member, fit.state.best_numbers(), ended, logits)
@@ -95,7 +129,7 @@ class HfEngine:
             num_workers=precision.num_workers(train.num_workers),
             pin=device.type == "cuda",
         )
-        found = evaluate.run(
+        part = evaluate.run(
             model,
             batches,
             task.metric(ctx),
@@ -103,19 +137,22 @@ class HfEngine:
             precision=precision.precision(train.amp, device),
             channels_last=precision.channels_last(model, device),
         )
+        found = evaluate.Part.whole([part], lambda: task.metric(ctx))
         return {"valid_loss": found.loss, **found.metrics}
 
-    def _prepare(self, task: Task, ctx: FitContext) -> tuple[Fit, FitTrainer]:
+    def _prepare(
+        self, task: Task, ctx: FitContext, team: Team, items: Any
+    ) -> tuple[Fit, FitTrainer]:
         _quieten()
         train, seed = ctx.spec.train, ctx.spec.project.seed
-        device = precision.device()
+        device = precision.device(team.rank)
         arithmetic = precision.precision(train.amp, device)
-        num_workers = precision.num_workers(train.num_workers)
+        num_workers = precision.num_workers(train.num_workers, team.world)
         set_seed(seed % _MAX_SEED)
         model = task.model(ctx).to(device)
         is_channels_last = precision.channels_last(model, device)
         valid = loader.evaluation(
-            task.dataset(ctx.valid, ctx, augment=False),
+            task.dataset(team.share(ctx.valid), ctx, augment=False),
             task,
             seed=seed,
             batch_size=train.batch_size,
@@ -128,9 +165,10 @@ class HfEngine:
             self._narrator,
             model=model,
             valid=valid,
+            team=team,
             precision=arithmetic,
             channels_last=is_channels_last,
-            checkpoint_every_s=self._every_s,
+            checkpoint_every_s=60 * ctx.spec.output.checkpoint_minutes,
             checkpoint_every_steps=self._every_steps,
         )
         arguments = TrainingArguments(
@@ -150,8 +188,10 @@ class HfEngine:
             dataloader_num_workers=num_workers,
             dataloader_pin_memory=device.type == "cuda",
             dataloader_persistent_workers=False,
-            # A batch norm cannot learn from one example that has one value a channel.
-            dataloader_drop_last=_leaves_one(len(ctx.train), train.batch_size),
+            # A batch norm cannot learn from one example that has one value a channel. Several
+            # processes fill an epoch's last batches up from its first.
+            dataloader_drop_last=team.world == 1 and _leaves_one(len(ctx.train), train.batch_size),
+            ddp_find_unused_parameters=False,
             remove_unused_columns=False,
             # All of these are the fit's own work (fit.py).
             eval_strategy="no",
@@ -169,7 +209,7 @@ class HfEngine:
             train,
             model=model,
             args=arguments,
-            train_dataset=loader.Numbered(task.dataset(ctx.train, ctx, augment=True)),
+            train_dataset=loader.Numbered(items),
             data_collator=loader.Collate(task, seed, train=True),
             optimizer_cls_and_kwargs=schedule.optimizer(train),
         )
@@ -179,7 +219,7 @@ class HfEngine:
         self._narrator.begin(
             ctx.scope,
             {
-                "device": _name_of(device),
+                "device": _name_of(device, team.world),
                 "precision": arithmetic,
                 "num_workers": num_workers,
                 "steps": steps * train.epochs,
@@ -197,8 +237,9 @@ def _leaves_one(num_examples: int, batch_size: int) -> bool:
     return num_examples > batch_size > 1 and num_examples % batch_size == 1
 
 
-def _name_of(device: torch.device) -> str:
-    return str(torch.cuda.get_device_name(device) if device.type == "cuda" else device.type)
+def _name_of(device: torch.device, num: int) -> str:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return f"{num} x {name}" if num > 1 else str(name)
 
 
 def _text(path: Path | None) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 
 from overnight.tasks.base import Metric
-from overnight.trainer.loader import to_device
+from overnight.trainer.loader import size_of, to_device
 from overnight.trainer.precision import Precision, autocast
 
 
@@ -30,6 +31,37 @@ class Evaluated:
 
     loss: float
     metrics: Mapping[str, float]
+
+    def number(self, name: str) -> float:
+        """``valid_loss`` or one of the metrics."""
+        return self.loss if name == "valid_loss" else self.metrics[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one process has seen of an evaluation.
+
+    Attributes:
+        total: Sum of the examples' losses.
+        num: How many they are.
+        metric: Its state.
+    """
+
+    total: float
+    num: int
+    metric: Any
+
+    @staticmethod
+    def whole(parts: Sequence[Part], fresh: Callable[[], Metric]) -> Evaluated:
+        """Of all of them, each example counted once."""
+        metrics = []
+        for part in parts:
+            metrics.append(fresh())
+            metrics[-1].load(part.metric)
+        metrics[0].merge(metrics[1:])
+        num = sum(part.num for part in parts)
+        loss = sum(part.total for part in parts) / num if num else float("nan")
+        return Evaluated(loss, metrics[0].compute())
 
 
 class LogitsFile:
@@ -62,6 +94,21 @@ class LogitsFile:
         except OSError as error:
             self.error = error
 
+    def append(self, other: Path) -> None:
+        """Behind its own rows those of another file, which goes.
+
+        Of an evaluation in parts; one without an example has left no file.
+        """
+        try:
+            if other.exists() and self._file is not None:
+                with other.open("rb") as rows:
+                    np.lib.format.read_magic(rows)
+                    np.lib.format.read_array_header_1_0(rows)
+                    shutil.copyfileobj(rows, self._file)
+                other.unlink()
+        except OSError as error:
+            self.error = self.error or error
+
     def close(self) -> None:
         """No more comes."""
         try:
@@ -81,7 +128,7 @@ def run(
     channels_last: bool = False,
     logits: LogitsFile | None = None,
     go_on: Callable[[], bool] = lambda: True,
-) -> Evaluated:
+) -> Part:
     """Evaluates.
 
     Args:
@@ -105,16 +152,11 @@ def run(
         with torch.no_grad(), autocast(precision, device):
             outputs = model(**moved)
         metric.update(outputs, moved)
-        losses.append((outputs["loss"].detach(), len(outputs["logits"])))
+        losses.append((outputs["loss"].detach().float(), size_of(batch)))
         if logits is not None:
             logits.write(outputs["logits"])
-    return Evaluated(_mean(losses), metric.compute())
-
-
-def _mean(losses: list[tuple[torch.Tensor, int]]) -> float:
-    """Weighed by the batches' sizes; one wait for the card instead of one a batch."""
-    if not losses:
-        return float("nan")
-    values: list[float] = torch.stack([loss.float() for loss, _ in losses]).tolist()
+    # One wait for the card instead of one a batch.
+    values = torch.stack([loss for loss, _ in losses]).tolist() if losses else []
     sizes = [size for _, size in losses]
-    return sum(value * size for value, size in zip(values, sizes, strict=True)) / sum(sizes)
+    total = sum(value * size for value, size in zip(values, sizes, strict=True))
+    return Part(total, sum(sizes), metric.state())

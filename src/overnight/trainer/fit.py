@@ -1,30 +1,44 @@
 """One fit as it goes: what happens at each step, each epoch, each checkpoint.
 
-transformers.Trainer turns the wheel (hooks.py); all that is ours to decide is decided here.
+transformers.Trainer turns the wheel (hooks.py); all that is ours to decide is decided here. Where
+several processes train, each of them has a Fit, and all of them come here together: rank 0 says
+when to stop and when to save, and it alone writes.
+
+One subject in one file: steps, evaluations and checkpoints change the same state, and a resume
+has to find it as one of them left it.
 """
 
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from collections.abc import Mapping
+from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import safetensors.torch
 import torch
 from transformers import TrainerControl, TrainerState
 
 from overnight.errors import OvernightError
-from overnight.tasks.base import Ended, FitContext, Task
+from overnight.tasks.base import Ended, FitContext, Metric, Task
+from overnight.tasks.seeded import derive
 from overnight.trainer import checkpoints, evaluate, fit_state, gradients
 from overnight.trainer.best import WEIGHTS, Best
 from overnight.trainer.ema import Ema
 from overnight.trainer.fit_state import NAME, FitState
+from overnight.trainer.loader import size_of
 from overnight.trainer.losses import Losses
 from overnight.trainer.narrator import Narrator
 from overnight.trainer.precision import Precision, memory_mib
+from overnight.trainer.team import Team
 
 _AVERAGE = "ema.safetensors"
+#: What a Stop may answer, numbered.
+_ASKED: tuple[Literal["signal", "deadline", "pruned"] | None, ...] = (
+    None, "signal", "deadline", "pruned",
+)  # fmt: skip
 #: How many steps a card may run ahead before its losses are looked at.
 _LOOK_EVERY = 16
 
@@ -42,6 +56,7 @@ class Fit:
         narrator: Who tells of it.
         model: The bare model, on its device.
         valid: The evaluation's batches.
+        team: Who trains.
         precision: Of the arithmetic.
         channels_last: Whether the model is laid out so.
         checkpoint_every_s: The longest a training goes without a checkpoint.
@@ -56,25 +71,26 @@ class Fit:
         *,
         model: torch.nn.Module,
         valid: Any,
+        team: Team,
         precision: Precision,
         channels_last: bool,
         checkpoint_every_s: float,
         checkpoint_every_steps: int | None,
     ) -> None:
         self.task, self.ctx, self.narrator, self.model = task, ctx, narrator, model
-        self.channels_last = channels_last
+        self.channels_last, self._team = channels_last, team
         self._valid, self._precision = valid, precision
         self._every_s, self._every_steps = checkpoint_every_s, checkpoint_every_steps
         self._train = ctx.spec.train
         self._device = next(model.parameters()).device
         self._look_every = 1 if self._device.type == "cpu" else _LOOK_EVERY
-        self._losses = Losses(ctx.scope.name)
-        self._metric = task.metric(ctx)
-        self._best = Best(task, ctx, model)
+        self._losses = Losses(ctx.scope.name, team)
+        self._metric = self._fresh_metric()
+        self._best = Best(task, ctx, model, team)
         self._ema = Ema(model, self._train.ema) if self._train.ema else None
         self._since = self._saved_at = time.monotonic()
         self._lr = 0.0
-        self.state = FitState()
+        self.state = FitState(world=team.world)
         self.steps_per_epoch = 1
         #: Set by the trainer that turns the wheel.
         self.trainer: Any = None
@@ -89,7 +105,7 @@ class Fit:
             self._ema.load(checkpoint / _AVERAGE)
         self.state = state = FitState.read(checkpoint / NAME)
         self._losses.begin_epoch(state.loss_sum, state.loss_num)
-        if state.train_metric is not None:
+        if self._metric is not None and self._team.leads:  # it is what all had seen
             self._metric.load(state.train_metric)
         if state.best_folder and not self._best.is_there(state.best_folder):
             # Somebody removed the best weights: the best from here on is what there is.
@@ -97,6 +113,10 @@ class Fit:
 
     def begins(self, state: TrainerState, control: TrainerControl) -> None:
         """The wheel begins to turn."""
+        if not self._team.leads:
+            # Rank 0 goes on where it is. The others' draws must not be the same; a checkpoint's
+            # are put in their place later.
+            torch.manual_seed(derive(self.ctx.spec.project.seed, self._team.rank))
         self.steps_per_epoch = max(1, state.max_steps // self._train.epochs)
         self._since = self._saved_at = time.monotonic()
         self.ctx.ledger.progress(state.global_step, state.max_steps)
@@ -110,7 +130,7 @@ class Fit:
         dataset.set_epoch(state.global_step // self.steps_per_epoch)
         if state.global_step % self.steps_per_epoch == 0:
             self._losses.begin_epoch()
-            self._metric = self.task.metric(self.ctx)
+            self._metric = self._fresh_metric()
             self.state.epoch_s = 0.0
             self._since = time.monotonic()
 
@@ -120,9 +140,10 @@ class Fit:
         """A batch went forward."""
         # The rate this step is going to use.
         self._lr = self.trainer.optimizer.param_groups[0]["lr"]
-        size = len(next(iter(batch.values())))
-        self._losses.add(outputs["loss"], size, step=state.global_step + 1, lr=self._lr)
-        self._metric.update(outputs, batch)
+        size, step = size_of(batch), state.global_step + 1
+        self._losses.add(outputs["loss"], size, step=step, lr=self._lr)
+        if self._metric is not None:
+            self._metric.update(outputs, batch)
 
     def gradients_are_there(self, state: TrainerState) -> None:
         """Before an optimizer step."""
@@ -143,16 +164,18 @@ class Fit:
             row = {"batch_loss": self._losses.newest(), "lr": self._lr}
             self.ctx.ledger.metrics(row, step=step, scope=self.ctx.scope)
         self.ctx.ledger.progress(step, state.max_steps)
-        asked = self.ctx.stop.asked()
         ends_epoch = step % self.steps_per_epoch == 0
+        due = time.monotonic() - self._saved_at >= self._every_s
+        due = due or (self._every_steps is not None and step % self._every_steps == 0)
+        # One number, so that all of them hear of both at once.
+        said = self._team.first(2 * _ASKED.index(self.ctx.stop.asked()) + due)
+        asked, due = _ASKED[said // 2], bool(said % 2)
         if asked is not None:
             self._stop(asked, control)
             # Whoever stops by a signal has seconds: the evaluation is the next attempt's.
             self.state.unevaluated = ends_epoch and asked == "signal"
             control.should_save = asked == "signal" or (asked == "deadline" and not ends_epoch)
         elif not ends_epoch:  # at an epoch's end a checkpoint follows the evaluation
-            due = time.monotonic() - self._saved_at >= self._every_s
-            due = due or (self._every_steps is not None and step % self._every_steps == 0)
             control.should_save = due
 
     def epoch_ends(self, state: TrainerState, control: TrainerControl) -> None:
@@ -178,7 +201,7 @@ class Fit:
             self._stop("signal", control)
             return
         self.state.unevaluated = False
-        value = found.metrics[main]
+        value = found.number(main)
         row = self._row(found)
         if self.state.best.get("epoch") == epoch:
             self.ctx.ledger.event(
@@ -193,30 +216,56 @@ class Fit:
         self._decide(epoch, value, greater, control)
 
     def _measure(self, step: int) -> evaluate.Evaluated:
-        """Evaluates with the weights that are kept if they are the best."""
+        """Evaluates with the weights that are kept if they are the best.
+
+        Raises:
+            evaluate.Interrupted: It was asked to end; in all processes at once.
+        """
         logits = self._best.logits()
-        was_training = self.model.training
-        with self._ema.applied() if self._ema is not None else nullcontext():
-            self.trainer.model_wrapped.eval()
-            try:
-                found = evaluate.run(
-                    self.trainer.model_wrapped,
-                    self._valid,
-                    self.task.metric(self.ctx),
-                    device=self._device,
-                    precision=self._precision,
-                    channels_last=self.channels_last,
-                    logits=logits,
-                    go_on=lambda: self.ctx.stop.asked() != "signal",
-                )
-            finally:
-                self.trainer.model_wrapped.train(was_training)
-                if logits is not None:
-                    logits.close()
-            value = found.metrics[self.task.info.main_metric]
+        with (
+            closing(logits) if logits is not None else nullcontext(),
+            self._ema.applied() if self._ema is not None else nullcontext(),
+        ):
+            part = self._own_part(logits)
+            if logits is not None and not self._team.leads:
+                logits.close()  # rank 0 reads it next
+            trouble = logits.error if logits is not None else None
+            heard = self._team.gather((part, trouble and str(trouble)))
+            parts = [each for each, _ in heard if each is not None]
+            if len(parts) < len(heard):
+                raise evaluate.Interrupted
+            found = evaluate.Part.whole(parts, lambda: self.task.metric(self.ctx))
+            if logits is not None and logits.error is None:
+                logits.error = next((OSError(why) for _, why in heard if why), None)
+            value = found.number(self.task.info.main_metric)
             if self.state.is_better(value, self.task.info.greater_is_better):
                 self._keep(found, value, step, logits)
         return found
+
+    def _own_part(self, logits: evaluate.LogitsFile | None) -> evaluate.Part | None:
+        """What this process sees of an evaluation; None where it was asked to end."""
+        was_training = self.model.training
+        # Several processes have the same weights, and evaluate a part each without waiting for
+        # one another, as torch's wrapper around the model would.
+        model = self.trainer.model_wrapped if self._team.world == 1 else self.model
+        # What a batch norm has counted differs between them; rank 0's is what is kept.
+        self._team.spread(self.model.buffers())
+        model.eval()
+        try:
+            return evaluate.run(
+                model,
+                self._valid,
+                self.task.metric(self.ctx),
+                device=self._device,
+                precision=self._precision,
+                channels_last=self.channels_last,
+                logits=logits,
+                go_on=lambda: self.ctx.stop.asked() != "signal",
+            )
+        except evaluate.Interrupted:
+            return None
+        finally:
+            model.train(was_training)
 
     def _keep(
         self,
@@ -225,12 +274,16 @@ class Fit:
         step: int,
         logits: evaluate.LogitsFile | None,
     ) -> None:
-        try:
-            name = self._best.keep(step, logits)
-        except Exception as error:
-            if not checkpoints.is_disk_trouble(error):
-                raise
-            self.narrator.checkpoint_failed(self.ctx.scope, error)
+        name = ""
+        if self._team.leads:
+            try:
+                name = self._best.keep(step, logits)
+            except Exception as error:
+                if not checkpoints.is_disk_trouble(error):
+                    raise
+                self.narrator.checkpoint_failed(self.ctx.scope, error)
+        (name, *_) = self._team.gather(name)
+        if not name:
             return
         epoch = step / self.steps_per_epoch
         whole = int(epoch) if epoch == int(epoch) else epoch
@@ -238,9 +291,25 @@ class Fit:
         self.state.best = {"value": value, "epoch": whole, **self._row(found)}
 
     def _row(self, found: evaluate.Evaluated) -> dict[str, float]:
-        trained = {f"train_{name}": number for name, number in self._metric.compute().items()}
         row = {"train_loss": self._losses.mean(), "valid_loss": found.loss}
-        return {**row, **trained, **found.metrics}
+        if (trained := self._trained()) is not None:
+            row |= {f"train_{name}": number for name, number in trained.compute().items()}
+        return {**row, **found.metrics}
+
+    def _fresh_metric(self) -> Metric | None:
+        """Of what is trained on, where the task counts that at all."""
+        return self.task.metric(self.ctx) if "train_metrics" in self.task.info.can else None
+
+    def _trained(self) -> Metric | None:
+        """The metric of all that the epoch has trained on, in all processes."""
+        if self._metric is None or self._team.world == 1:
+            return self._metric
+        metrics = []
+        for state in self._team.gather(self._metric.state()):
+            metrics.append(self.task.metric(self.ctx))
+            metrics[-1].load(state)
+        metrics[0].merge(metrics[1:])
+        return metrics[0]
 
     def _decide(self, epoch: int, value: float, greater: bool, control: TrainerControl) -> None:
         early = self._train.early_stopping
@@ -248,7 +317,7 @@ class Fit:
         goes_on = early is None or self.state.is_worth_going_on(
             value, greater, early.min_delta, early.patience
         )
-        if not self.ctx.report(epoch, value) and not is_last:
+        if not self._team.first(self.ctx.report(epoch, value)) and not is_last:
             self.state.ended = "pruned"
         elif not goes_on and not is_last:
             self.state.ended = "early_stopped"
@@ -276,13 +345,17 @@ class Fit:
         self._losses.settle()  # weights that NaN has spoilt are not worth keeping
         self._saved_at = time.monotonic()
         path = checkpoints.path_of(self.ctx.folder, state.global_step)
-        if checkpoints.is_whole(path):
+        if self._team.first(checkpoints.is_whole(path)):
             return
         self._time_s()
         self.state.loss_sum, self.state.loss_num = self._losses.total, self._losses.num
-        self.state.train_metric = self._metric.state()
+        trained = self._trained()
+        self.state.train_metric = None if trained is None else trained.state()
+        draws = self._team.gather(self.trainer.draws())
+        if not self._team.leads:
+            return
         try:
-            checkpoints.commit(path, self._files(state))
+            checkpoints.commit(path, self._files(state, dict(draws)))
         except Exception as error:
             if not checkpoints.is_disk_trouble(error):
                 raise
@@ -301,13 +374,13 @@ class Fit:
         )
         self.narrator.checkpoint(self.ctx.scope, path, state.global_step)
 
-    def _files(self, state: TrainerState) -> dict[str, Any]:
+    def _files(self, state: TrainerState, draws: Mapping[str, bytes]) -> dict[str, Any]:
         trainer = self.trainer
         files: dict[str, Any] = {
             WEIGHTS: lambda path: safetensors.torch.save_model(self.model, str(path)),
             "optimizer.pt": lambda path: torch.save(trainer.optimizer.state_dict(), path),
             "scheduler.pt": lambda path: torch.save(trainer.lr_scheduler.state_dict(), path),
-            "rng": lambda path: trainer.save_rng(path.parent),
+            **{name: partial(_write, content) for name, content in draws.items()},
             "trainer_state.json": lambda path: state.save_to_json(str(path)),
             NAME: self.state.write,
         }
@@ -348,3 +421,7 @@ class Fit:
     def member(self) -> tuple[Path, Path | None]:
         """The best weights as a model folder, and their logits on the evaluation set."""
         return self._best.member(self.state.best_folder)
+
+
+def _write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)

@@ -34,6 +34,7 @@ class FitState:
     """Grows with the fit.
 
     Attributes:
+        world: How many processes trained.
         ended: Why the fit is over; None while it is not. A stop by a signal is not kept: the next
             attempt goes on.
         unevaluated: Whether the epoch that is over was not evaluated yet.
@@ -47,6 +48,7 @@ class FitState:
         train_metric: The state of the epoch's metric.
     """
 
+    world: int = 1
     ended: Ended | None = None
     unevaluated: bool = False
     best_folder: str = ""

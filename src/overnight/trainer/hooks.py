@@ -1,7 +1,8 @@
 """transformers.Trainer as we use it. Every private name of it that is touched is touched here.
 
 Tried with each minor version before pyproject.toml lets it in: ``_save_checkpoint``,
-``_load_from_checkpoint``, ``_save_rng_state``, ``_clip_grad_norm``, ``_get_grad_norm``.
+``_load_from_checkpoint``, ``_load_rng_state`` (whose file ``draws`` writes), ``_clip_grad_norm``,
+``_get_grad_norm``.
 
 What is ours and why:
 
@@ -14,9 +15,12 @@ What is ours and why:
 
 from __future__ import annotations
 
+import io
+import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 
@@ -39,6 +43,9 @@ class FitTrainer(Trainer):  # type: ignore[misc]
         super().__init__(callbacks=[Events(fit, parts["train_dataset"])], **parts)
         self.fit, self._train_spec = fit, train
         fit.trainer = self
+        # Each batch's loss is a mean. A model whose forward takes any keyword would else be thought
+        # to divide by the number of items, and accumulated losses would be added, not averaged.
+        self.model_accepts_loss_kwargs = False
         self._learning = [p for p in fit.model.parameters() if p.requires_grad]
 
     def compute_loss(
@@ -86,9 +93,23 @@ class FitTrainer(Trainer):  # type: ignore[misc]
         """Not counted at each step: the model's card has it."""
         return 0
 
-    def save_rng(self, folder: Path) -> None:
-        """Where torch, NumPy, Python and the cards are in their draws."""
-        self._save_rng_state(str(folder))
+    def draws(self) -> tuple[str, bytes]:
+        """Where torch, NumPy, Python and the cards are in their draws: a file's name and content.
+
+        As Trainer writes and reads it; but a process does not write into a checkpoint by itself.
+        """
+        alone = self.args.world_size == 1
+        states: dict[str, Any] = {
+            "python": random.getstate(),
+            "numpy": np.random.get_state(),
+            "cpu": torch.get_rng_state(),
+        }
+        if torch.cuda.is_available():
+            states["cuda"] = torch.cuda.get_rng_state() if alone else torch.cuda.get_rng_state_all()
+        content = io.BytesIO()
+        torch.save(states, content)
+        name = "rng_state.pth" if alone else f"rng_state_{self.args.process_index}.pth"
+        return name, content.getvalue()
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.fit.saves(self.state)

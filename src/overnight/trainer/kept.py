@@ -16,6 +16,7 @@ from overnight.errors import UserError
 from overnight.ledger import files
 from overnight.ledger.paths import RunPaths
 from overnight.tasks.base import DataIndex, FitResult, Scope
+from overnight.trainer import checkpoints
 
 _SCHEMA = "overnight.fold/1"
 
@@ -81,7 +82,7 @@ def kept(run: RunPaths, scope: Scope) -> Fold | None:
     base = Path(run.dir)
     member = base / str(said["member"])
     logits = None if said["logits"] is None else base / str(said["logits"])
-    if not member.is_dir() or (logits is not None and not logits.is_file()):
+    if not checkpoints.is_whole(member) or (logits is not None and not logits.is_file()):
         return None
     return Fold(scope, said["metrics"], str(said["ended"]), member, logits)
 

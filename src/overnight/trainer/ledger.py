@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from overnight.ledger import job
@@ -13,11 +15,16 @@ from overnight.tasks.base import Json, Scope
 
 #: The ledger takes one a second; asking it more often than that costs for nothing.
 _PROGRESS_EVERY_S = 0.5
+#: What a full disk did not take is kept for when there is room: a night of epochs, some MB.
+_WAITING_AT_MOST = 10_000
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _WHOLE_RUN = Scope()
 
 
 class RunLedger:
     """Writes what a fit reports (tasks.base.JobLedger). Never raises: a full disk is said.
+
+    What the disk did not take is written before the next row it takes.
 
     Args:
         total_scopes: How many fits the run has.
@@ -32,6 +39,7 @@ class RunLedger:
         self.total_scopes, self.scopes_done, self.epochs = total_scopes, scopes_done, epochs
         self._job = job.current()
         self._progress_at = 0.0
+        self._waiting: deque[Callable[[], Any]] = deque(maxlen=_WAITING_AT_MOST)
 
     def metrics(
         self,
@@ -52,19 +60,26 @@ class RunLedger:
         axes = {"fold": scope.fold, "trial": scope.trial, "step": step, "epoch": epoch}
         record.update({name: value for name, value in axes.items() if value is not None})
         record.update(values)
-        try:
-            self._job.pen("metrics").append(record)
-        except OSError as error:
-            complain("job.row_unwritten", error)
+        mine = self._job
+        self._write(lambda: mine.pen("metrics").append(record))
 
     def event(self, name: str, **fields: Json) -> None:
         """One of the job's events."""
         if self._job is None:
             return
-        try:
-            self._job.event(name, fields)
-        except OSError as error:
-            complain("job.row_unwritten", error)
+        mine = self._job
+        self._write(lambda: mine.event(name, fields))
+
+    def _write(self, write: Callable[[], Any]) -> None:
+        self._waiting.append(write)
+        while self._waiting:
+            try:
+                self._waiting[0]()
+            except OSError as error:
+                complain("job.row_unwritten", error)
+                if error.errno in _FULL:
+                    return
+            self._waiting.popleft()
 
     def progress(self, done: float, total: float, *, unit: str = "step") -> None:
         """How far the fit is; written as how far the run is, its fits taken as equally long."""

@@ -75,13 +75,20 @@ def evaluation(
     )
 
 
-def to_device(batch: Mapping[str, Any], on: torch.device, *, channels_last: bool) -> dict[str, Any]:
-    """The batch where the model is, and laid out as the model is."""
-    moved = {}
-    for name, value in batch.items():
-        if torch.is_tensor(value):
-            value = value.to(on, non_blocking=True)
-            if channels_last and value.ndim == 4:
-                value = value.contiguous(memory_format=torch.channels_last)
-        moved[name] = value
-    return moved
+def size_of(batch: Mapping[str, Any]) -> int:
+    """How many examples are in it: the length of its first part."""
+    return len(next(iter(batch.values())))
+
+
+def to_device(value: Any, on: torch.device, *, channels_last: bool) -> Any:
+    """A batch where the model is, and laid out as the model is; lists of boxes and all."""
+    if torch.is_tensor(value):
+        value = value.to(on, non_blocking=True)
+        if channels_last and value.ndim == 4:
+            value = value.contiguous(memory_format=torch.channels_last)
+        return value
+    if isinstance(value, Mapping):
+        return {k: to_device(v, on, channels_last=channels_last) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_device(each, on, channels_last=channels_last) for each in value]
+    return value

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 
 import torch
 
 from overnight.errors import OvernightError
+from overnight.trainer.team import Team
 
 
 class Losses:
     """Takes each batch's loss, gives the epoch's mean and the newest step's.
 
-    A loss stays on its card until it is asked for; all that came meanwhile come over at once.
+    A loss stays on its card until it is asked for; all that came meanwhile come over at once. Of
+    several processes each knows the losses of all, and adds them up in the same order.
 
     Args:
         where: What an error names: the run's part.
+        team: Who trains.
     """
 
-    def __init__(self, where: str) -> None:
-        self._where = where
+    def __init__(self, where: str, team: Team) -> None:
+        self._where, self._team = where, team
         self._waiting: list[tuple[torch.Tensor, int, int, float]] = []
         self._step = -1
         self._of_step: list[float] = []
@@ -38,7 +42,10 @@ class Losses:
         if not self._waiting:
             return
         values = torch.stack([loss.float() for loss, _, _, _ in self._waiting]).tolist()
-        for value, (_, size, step, lr) in zip(values, self._waiting, strict=True):
+        mine = [(value, *rest) for value, (_, *rest) in zip(values, self._waiting, strict=True)]
+        # Batch by batch, not process by process: when it was settled must not show in the sum.
+        by_batch = zip(*self._team.gather(mine), strict=True)
+        for value, size, step, lr in chain.from_iterable(by_batch):
             if not math.isfinite(value):
                 raise OvernightError(
                     "engine.nan_loss", where=self._where, value=value, step=step, lr=f"{lr:g}"

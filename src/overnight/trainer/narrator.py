@@ -20,23 +20,23 @@ class Narrator(Protocol):
             facts: ``device``, ``precision``, ``num_workers``, ``steps``, ``epochs``,
                 ``parameters``, ``trainable`` (counts) and ``resumed_step`` (0: from the start).
         """
-        ...
+        return
 
     def epoch(self, scope: Scope, epoch: int, epochs: int, row: Mapping[str, float]) -> None:
         """An epoch was trained and evaluated; ``row`` is its row in the ledger."""
-        ...
+        return
 
     def new_best(self, scope: Scope, metric: str, value: float, epoch: int) -> None:
         """No epoch before was as good."""
-        ...
+        return
 
     def checkpoint(self, scope: Scope, path: Path, step: int) -> None:
         """A whole checkpoint is on the disk."""
-        ...
+        return
 
     def checkpoint_failed(self, scope: Scope, error: Exception) -> None:
         """The disk did not take a checkpoint; the one before is kept, and the fit goes on."""
-        ...
+        return
 
     def stopped(
         self,
@@ -46,32 +46,8 @@ class Narrator(Protocol):
         step: int,
     ) -> None:
         """The fit ends before its last epoch."""
-        ...
+        return
 
 
-class Silent:
-    """Says nothing."""
-
-    def begin(self, scope: Scope, facts: Mapping[str, object]) -> None:
-        """See :class:`Narrator`, as all below."""
-
-    def epoch(self, scope: Scope, epoch: int, epochs: int, row: Mapping[str, float]) -> None:
-        """An epoch is over."""
-
-    def new_best(self, scope: Scope, metric: str, value: float, epoch: int) -> None:
-        """A new best."""
-
-    def checkpoint(self, scope: Scope, path: Path, step: int) -> None:
-        """A checkpoint."""
-
-    def checkpoint_failed(self, scope: Scope, error: Exception) -> None:
-        """None."""
-
-    def stopped(
-        self,
-        scope: Scope,
-        why: Literal["early_stopped", "signal", "deadline", "pruned"],
-        epoch: int,
-        step: int,
-    ) -> None:
-        """An end before the last epoch."""
+class Silent(Narrator):
+    """Says nothing: what :class:`Narrator` does by itself."""

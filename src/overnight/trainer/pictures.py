@@ -140,9 +140,16 @@ def prediction_rows(
 
 
 def preview(example: Example) -> NDArray[np.uint8] | None:
-    """The example as ``(H, W, 3)``, as small as a table shows it; None where it is no picture."""
+    """The example as ``(H, W, 3)``, as small as a table shows it.
+
+    None where it is no picture, or one that has been moved away in the night: hours of training
+    do not end with that.
+    """
     if "image" not in example.inputs:
         return None
-    from overnight.tasks.image_classification.images import pixels
+    from overnight.tasks.image_classification.images import BadImageError, pixels
 
-    return pixels(example, _PREVIEW_PX)
+    try:
+        return pixels(example, _PREVIEW_PX)
+    except BadImageError:
+        return None

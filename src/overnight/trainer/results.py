@@ -17,7 +17,7 @@ from overnight.ledger import job, media
 from overnight.ledger.paths import RunPaths
 from overnight.ledger.reader import read
 from overnight.trainer import model_folder, oof, pictures
-from overnight.trainer.console import Console, number
+from overnight.trainer.console import Console, counted, number
 from overnight.trainer.kept import Fold, Plan
 from overnight.trainer.ledger import RunLedger
 
@@ -50,7 +50,8 @@ def leave(
     Raises:
         OSError: The disk is full; another attempt does it again.
     """
-    metrics = _out_of_fold(run, console, spec, plan, done) or _mean(done)
+    found = _out_of_fold(run, console, spec, plan, done)
+    metrics = _mean(done) if found is None else found.metrics()
     folder = model_folder.build(
         run,
         spec.info,
@@ -67,32 +68,33 @@ def leave(
     job.event(
         "ModelSaved", path="model", name=name, sha256=sha256, members=len(done), aliases=aliases
     )
-    console.artifact("model/overnight.json", f"{len(done)} members, sha256 {sha256}")
+    console.artifact("model/overnight.json", f"{counted(len(done), 'member')}, sha256 {sha256}")
+    if found is not None:
+        _show(plan, found)
+        console.artifact("media/", "confusion matrix, per class, predictions (worst first)")
     total_s = _earlier_s(run) + time.monotonic() - begun_s
     RunLedger().metrics({**metrics, "total_time_s": round(total_s, 1)}, summary=True)
     said = "  ".join(f"{name} {number(name, value)}" for name, value in metrics.items())
-    console.line("DONE", f"{len(done)} folds in {total_s:.1f} s: {said}")
+    console.line("DONE", f"{counted(len(done), 'fold')} in {total_s:.1f} s: {said}")
 
 
 def _out_of_fold(
     run: RunPaths, console: Console, spec: Spec, plan: Plan, done: Sequence[Fold]
-) -> dict[str, float]:
-    """Keeps the out-of-fold predictions of a classifier; its numbers, none of another task."""
+) -> oof.OutOfFold | None:
+    """Keeps the out-of-fold predictions of a classifier; another task has none."""
     logits = {
         fold.scope.fold: fold.logits
         for fold in done
         if fold.scope.fold is not None and fold.logits is not None
     }
     if spec.info.output != "classes" or len(logits) < len(done):
-        return {}
+        return None
     examples = plan.index.examples
     found = oof.gather(logits, plan.fold_of, [each.target for each in examples])
     found.save(Path(run.at("oof")), [each.id for each in examples])
     num, num_classes = found.logits.shape
     console.artifact("oof/oof_logits.npy", f"{num:,} x {num_classes:,}, out of fold")
-    _show(plan, found)
-    console.artifact("media/", "confusion matrix, per class, predictions (worst first)")
-    return found.metrics()
+    return found
 
 
 def _show(plan: Plan, found: oof.OutOfFold) -> None:

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 from overnight.errors import UserError, UserErrors
 from overnight.ledger import job, media
 from overnight.ledger.paths import RunPaths
+from overnight.messages import say
 from overnight.tasks import folds
 from overnight.tasks.base import (
     DataIndex,
     Engine,
     FitContext,
     FitResult,
-    Problem,
     Scope,
     Task,
     TaskInfo,
@@ -90,14 +90,18 @@ class Session:
             format="[%(levelname)s] %(name)s: %(message)s",
             stream=sys.stdout,
         )
+        logging.getLogger("huggingface_hub").propagate = False  # it prints its lines itself
         train: Any = spec.train
         data: Any = spec.data
         model: Any = spec.model
+        batch = f"{train.batch_size}"
+        batch += f" x {train.accumulate} accumulated" if train.accumulate > 1 else ""
+        batch += f" x {train.devices} devices" if train.devices != 1 else ""
         num_fits = 1 if data.valid_fold != "all" else data.folds
         self.console.line(
             "CFG",
             f"{spec.project.name}: task {spec.task}, model {model.name}, {train.epochs} epochs,"
-            f" batch {train.batch_size}, lr {train.lr:g}, {num_fits} of {data.folds} folds,"
+            f" batch {batch}, lr {train.lr:g}, {num_fits} of {data.folds} folds,"
             f" seed {spec.project.seed}",
         )
         job.event(
@@ -124,7 +128,7 @@ class Session:
         self.stop.leave_if_asked()
         stops = [problem for problem in index.problems if problem.stops]
         if stops:
-            raise UserErrors([_as_error(problem) for problem in stops])
+            raise UserErrors([problem.error for problem in stops])
         self.console.line(
             "DATA",
             f"{len(index.examples):,} examples, {len(index.labels):,} classes,"
@@ -214,7 +218,7 @@ class Session:
             result = engine.fit(task, ctx)
             if result.ended not in ("finished", "early_stopped"):
                 raise Stopped
-            done.append(self._over(scope, result))
+            done.append(self._over(ctx, result))
         return sorted(done, key=lambda fold: plan.scopes.index(fold.scope))
 
     def _engine(self, info: TaskInfo) -> tuple[Task, Engine]:
@@ -276,13 +280,17 @@ class Session:
         self.console.artifact(path.name, "layers, shapes, parameters")
         job.event("ArtifactSaved", path=path.name, name="architecture", kind="summary")
 
-    def _over(self, scope: Scope, result: FitResult) -> Fold:
+    def _over(self, ctx: FitContext, result: FitResult) -> Fold:
         """A fold is over: its numbers in the ledger, its best where people look for it.
 
         That it is over is written last: whoever dies before does all of this again.
         """
         values = {name: value for name, value in result.metrics.items() if name != "epoch"}
-        RunLedger().metrics(values, scope=scope, summary=True)
+        scope = ctx.scope
+        ctx.ledger.metrics(values, scope=scope, summary=True)
+        if num := self.console.num_unsaved[scope.name]:
+            fields = {"scope": scope.name, "num": num, "epoch": int(result.metrics.get("epoch", 0))}
+            self.console.line("CKPT", f"! {say('train.best_unsaved', **fields)}")
         link = Path(self.run.ckpt) / f"best_{scope.name}"
         model_folder.point(link, result.member)
         source = result.member.relative_to(self.run.dir).as_posix()
@@ -293,8 +301,3 @@ class Session:
 def _named(place: str) -> Any:
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)
-
-
-def _as_error(problem: Problem) -> UserError:
-    where = ", ".join(problem.examples[:3])
-    return UserError(problem.key, where=where, **problem.fields)

@@ -10,8 +10,9 @@ from typing import Literal
 from overnight.messages import say
 from overnight.preflight.check import Json, Level
 
-#: The catalogue a finding's sentences stand in: ``messages/check.py`` or ``messages/trial.py``.
-Room = Literal["check", "trial"]
+#: The catalogue a finding's sentences stand in: ``check`` of a job that is read, ``trial`` of one
+#: that is tried, ``outlook`` of a config's training.
+Room = Literal["check", "trial", "outlook"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Finding:
                 return say(f"check.name.{self.name}")
             case "trial":
                 return say(f"trial.name.{self.name}")
+            case "outlook":
+                return say(f"outlook.name.{self.name}")
 
     @property
     def text(self) -> str:
@@ -70,6 +73,8 @@ class Finding:
                 return f"check.{self.name}.{self.code}"
             case "trial":
                 return f"trial.{self.name}.{self.code}"
+            case "outlook":
+                return f"outlook.{self.name}.{self.code}"
 
     def to_json(self) -> dict[str, Json]:
         """The language-free form."""

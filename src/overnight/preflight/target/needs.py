@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from overnight.preflight import cards, machine
+from overnight.preflight import cards, hub, machine
 from overnight.preflight.check import Check, Level
 from overnight.preflight.target.files import uses
 from overnight.preflight.target.findings import Finding
@@ -45,7 +45,7 @@ class Asked:
 def check_machine(job: Job, program: Program | None) -> list[Finding]:
     """Disk, memory, shared memory and GPU, as far as the job needs them."""
     root = Path(_existing(job.root or job.cwd))
-    findings = [_from_check(check) for check in machine.check_disks(root, Path(_existing(job.cwd)))]
+    findings = [from_check(check) for check in machine.check_disks(root, Path(_existing(job.cwd)))]
     # The run is written below the root; a job need not write to the folder it runs in.
     findings = [
         replace(each, level="warn")
@@ -56,18 +56,19 @@ def check_machine(job: Job, program: Program | None) -> list[Finding]:
     if sys.platform == "linux":
         meminfo = _text("/proc/meminfo").encode("utf-8", "surrogateescape")
         findings.append(
-            _from_check(machine.check_memory(meminfo, _text("/proc/self/cgroup"), _CGROUPS))
+            from_check(machine.check_memory(meminfo, _text("/proc/self/cgroup"), _CGROUPS))
         )
     if program is None:
         return findings
     workers = list(_workers(program))
     if workers and sys.platform == "linux":
-        findings.append(_from_check(machine.check_shm(Path("/dev/shm"))))
+        findings.append(from_check(machine.check_shm(Path("/dev/shm"))))
     findings += _check_gpu(job, program)
     return findings
 
 
-def _from_check(check: Check) -> Finding:
+def from_check(check: Check) -> Finding:
+    """A finding of the doctor's as one on a job."""
     return Finding(
         check.name, check.level, check.code, check.facts, check.fields,
         key=f"doctor.{check.name}.{check.code}",
@@ -198,7 +199,7 @@ def _check_gpu(job: Job, program: Program) -> list[Finding]:
         return [Finding("gpu", level, code, facts, fields, program.where(item.site))]
     if not num:
         return []
-    return [_from_check(check) for check in cards.check_gpus(gpus)]
+    return [from_check(check) for check in cards.check_gpus(gpus)]
 
 
 def _is_guarded(program: Program, site: Site) -> bool:
@@ -220,10 +221,7 @@ def check_hub(program: Program) -> list[Finding]:
     job = program.job
     to_fetch: dict[str, Site] = {}
     findings: list[Finding] = []
-    offline = any(
-        job.env.get(name, "").upper() in ("1", "TRUE", "ON", "YES")
-        for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-    )
+    offline = bool(hub.switched_off_by(job.env))
     for site in program.sites:
         node = site.node
         if not isinstance(node, ast.Call) or not node.args:
@@ -298,15 +296,7 @@ def _may_be_made(program: Program) -> bool:
 def _is_cached(program: Program, site: Site, name: str, kind: str) -> bool:
     """Whether the hub's cache holds it, or may: the script may name a cache of its own."""
     job = program.job
-    home = job.env.get("HOME") or os.path.expanduser("~")
-    base = job.env.get("HF_HOME") or os.path.join(
-        job.env.get("XDG_CACHE_HOME") or os.path.join(home, ".cache"), "huggingface"
-    )
-    caches = [
-        job.env.get("HF_HUB_CACHE")
-        or job.env.get("HUGGINGFACE_HUB_CACHE")
-        or os.path.join(base, "hub")
-    ]
+    caches = [str(hub.cache(job.env))]
     if kind == "models" and job.env.get("TRANSFORMERS_CACHE"):
         caches.append(job.env["TRANSFORMERS_CACHE"])
     assert isinstance(site.node, ast.Call)
@@ -318,7 +308,7 @@ def _is_cached(program: Program, site: Site, name: str, kind: str) -> bool:
             if told:
                 caches.append(os.path.join(job.cwd, told))
     folder = kind + "--" + name.replace("/", "--")
-    return any(os.path.isdir(os.path.join(hub, folder, "snapshots")) for hub in caches) or (
+    return any(os.path.isdir(os.path.join(place, folder, "snapshots")) for place in caches) or (
         kind == "datasets"
-        and os.path.isdir(os.path.join(base, "datasets", name.replace("/", "___")))
+        and os.path.isdir(hub.home(job.env) / "datasets" / name.replace("/", "___"))
     )

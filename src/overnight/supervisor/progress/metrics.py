@@ -48,6 +48,8 @@ class LastMetrics:
     def see_line(self, line: bytes, *, is_frame: bool) -> None:
         """Keep a line of the log, if it may hold a metric."""
         kept = line[:_KEPT_BYTES]
+        if kept.startswith(b"NEW_BEST "):  # our trainer's, which logs the number too
+            return
         low = kept.lower()
         if any(hint in low for hint in _METRIC_HINTS):
             if is_frame:

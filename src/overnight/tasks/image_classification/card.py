@@ -113,7 +113,7 @@ def as_markdown(card: Mapping[str, Json]) -> str:
         ("data.card.aspect", _spread_text(card["aspect"])),
         ("data.card.modes", _counted_text(card["modes"])),
         ("data.card.file_formats", _counted_text(card["file_formats"])),
-        ("data.card.bytes", f"{int(str(card['bytes'])) / 1e6:,.1f} MB"),
+        ("data.card.bytes", _bytes_text(int(str(card["bytes"])))),
         ("data.card.fingerprint", f"`{card['fingerprint']}`"),
     ]
     lines = [f"# {say('data.card.title')}", "", "| | |", "|---|---|"]
@@ -155,7 +155,7 @@ def draw_histogram(index: DataIndex) -> Image:
     top = _GAP_PX
     for place, (i, name) in enumerate(rows):
         if left_out and place == len(rows) // 2:
-            draw.text((_LABEL_PX, top + 2), f"… {left_out} …", _INK, _font())
+            draw.text((_LABEL_PX, top + 2), f"… +{left_out} …", _INK, _font())
             top += _BAR_ROW_PX
         width = round(_BAR_PX * counts[i] / most)
         _write(draw, (_GAP_PX, top + 2), name, i, _LABEL_PX - 2 * _GAP_PX)
@@ -258,6 +258,10 @@ def _spread_text(spread: Json) -> str:
 
 def _size_text(card: Mapping[str, Json]) -> str:
     return f"{_spread_text(card['width_px'])} × {_spread_text(card['height_px'])} px"
+
+
+def _bytes_text(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 1e5 else f"{num_bytes / 1e3:,.1f} kB"
 
 
 def _counted_text(counted: Json) -> str:

@@ -1,4 +1,4 @@
-"""Reads every image through before the first step: several at a time, each file once."""
+"""Reads every image through before the first step: several at a time, each file once ever."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from overnight.tasks.base import Example
 from overnight.tasks.image_classification.images import Look, look, quietly
+from overnight.tasks.image_classification.looks import KnownLooks
 
 _TELL_EVERY_S = 0.2
 #: A worker takes so many at a time: asking for each image alone costs more than a small image.
@@ -16,7 +17,9 @@ _AT_A_TIME = 32
 
 
 def look_at(
-    examples: Sequence[Example], progress: Callable[[int, int], None] | None = None
+    examples: Sequence[Example],
+    progress: Callable[[int, int], None] | None = None,
+    known: KnownLooks | None = None,
 ) -> list[Look]:
     """What is known of the image of each example.
 
@@ -26,6 +29,7 @@ def look_at(
     Args:
         examples: Several may share a file.
         progress: Called with how many files are done, of how many; at most five times a second.
+        known: What was looked at before is taken from there, the rest is written there.
     """
     first = {_file(example): example for example in examples}
     files = list(first)
@@ -34,7 +38,19 @@ def look_at(
     told = 0.0
 
     def look_at_piece(piece: list[tuple[str, str]]) -> list[Look]:
-        return [look(first[file]) for file in piece]
+        if known is None:
+            return [look(first[file]) for file in piece]
+        begun_ns = time.time_ns()
+        found = []
+        new = []
+        for path, row in piece:
+            seen = known.find(path) if not row else None  # a batch is read as a whole anyway
+            if seen is None:
+                seen = look(first[path, row])
+                new += [(path, seen)] if not row else []
+            found.append(seen)
+        known.keep(new, begun_ns)
+        return found
 
     with quietly(), ThreadPoolExecutor(_num_threads()) as pool:
         try:

@@ -103,7 +103,19 @@ INFO = TaskInfo(
     main_metric="macro_f1",
     greater_is_better=True,
     output="classes",
-    can=frozenset({"folds", "oof", "calibrate", "tta", "ensemble", "exact_resume", "ddp", "tune"}),
+    can=frozenset(
+        {
+            "folds",
+            "oof",
+            "calibrate",
+            "tta",
+            "ensemble",
+            "exact_resume",
+            "ddp",
+            "tune",
+            "train_metrics",
+        }
+    ),
     reader="overnight.tasks.image_classification.data:Reader",
     task="overnight.tasks.image_classification.task:ImageClassification",
     search_space={
@@ -113,4 +125,5 @@ INFO = TaskInfo(
         "model.drop_rate": {"low": 0.0, "high": 0.5},
     },
     starter="overnight.tasks.image_classification.starter:Starter",
+    weights="overnight.tasks.image_classification.weights:why_not",
 )

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from overnight.errors import UserError, UserErrors
 from overnight.messages import say
 from overnight.tasks import folds
-from overnight.tasks.base import DataIndex, Example
+from overnight.tasks.base import DataIndex, Example, Problem
 from overnight.tasks.image_classification import card, check, labels, problems
 from overnight.tasks.image_classification.formats import cifar10, csv, folders, imagefolder
 from overnight.tasks.image_classification.formats.guess import guess
 from overnight.tasks.image_classification.formats.listing import Entry, Listing, problem
 from overnight.tasks.image_classification.images import Look, load_image, pixels
+from overnight.tasks.image_classification.looks import KnownLooks
 from overnight.tasks.image_classification.problems import Seen, class_of
 
 if TYPE_CHECKING:
@@ -51,25 +52,13 @@ class Reader:
             UserErrors: What makes it no data set at all: a missing file, folder or column, classes
                 or folds that contradict each other.
         """
-        word, listing = _listing(data)
-        found = list(listing.problems)
-        if data.format is None:
-            found.insert(0, problem("data.guessed", format=word))
-        entries, left_out, more = problems.once(listing.entries, data)
-        found += more
-        to_predict, _, more = problems.once(listing.unlabelled, data)
-        found += more
-        classes = labels.resolve(replace(listing, entries=entries), data)
-        found += classes.problems
-        examples = [_example(*pair) for pair in zip(entries, classes.targets, strict=True)]
-        column = listing.folds_named_by
-        if errors := folds.check_named(examples, folds=data.folds, column=column):
-            raise UserErrors(errors)
-
-        unlabelled = [_example(entry, None) for entry in to_predict]
-        all_entries = [*entries, *to_predict]
-        looks = _look_at([*examples, *unlabelled], all_entries, progress)
-        found += problems.unusable(all_entries, looks, data)
+        rows = _rows(data)
+        entries, examples = rows.entries, rows.examples
+        unlabelled = [_example(entry, None) for entry in rows.to_predict]
+        all_entries = [*entries, *rows.to_predict]
+        known = KnownLooks(data.image_dir_train) if data.image_dir_train is not None else None
+        looks = _look_at([*examples, *unlabelled], all_entries, progress, known)
+        found = [*rows.problems, *problems.unusable(all_entries, looks, data)]
         seen = list(zip(all_entries, [*examples, *unlabelled], looks, strict=True))
         why = [_why_left_out(*each) for each in seen[: len(entries)]]
         why += [_why_unusable(entry, look) for entry, _, look in seen[len(entries) :]]
@@ -79,21 +68,87 @@ class Reader:
         ]
         usable = [each for each in whole[: len(entries)] if each is not None]
         rest = [each for each in whole[len(entries) :] if each is not None]
-        kept, more = problems.equal_files(usable, rest, classes.names)
+        kept, more = problems.equal_files(usable, rest, rows.names)
         found += more
-        found += problems.classes(kept, classes.names, data)
+        found += problems.classes(kept, rows.names, data)
         found += problems.kinds([*usable, *rest])
         pairs = zip(all_entries, why, strict=True)
-        left_out += [(entry.id, reason) for entry, reason in pairs if reason]
+        left_out = [*rows.left_out, *((entry.id, reason) for entry, reason in pairs if reason)]
         index = DataIndex(
             examples=kept,
             unlabelled=[example for example, _ in rest],
-            labels=classes.names,
-            fingerprint=_fingerprint(usable, rest, classes.names),
+            labels=rows.names,
+            fingerprint=_fingerprint(usable, rest, rows.names),
             problems=found,
             card={},
         )
-        return replace(index, card=card.make(index, word, [look for _, look in usable], left_out))
+        looks_used = [look for _, look in usable]
+        return replace(index, card=card.make(index, rows.format, looks_used, left_out))
+
+    def glance(self, data: Data) -> list[Problem]:
+        """What can be told without opening an image: tables, labels, classes, files that lack.
+
+        Args:
+            data: Its paths are absolute.
+
+        Raises:
+            UserErrors: As of :meth:`scan`.
+        """
+        rows = _rows(data)
+        all_entries = [*rows.entries, *rows.to_predict]
+        looks = [None if entry.looked_for else Look() for entry in all_entries]
+        usable = [
+            example
+            for entry, example in zip(rows.entries, rows.examples, strict=True)
+            if example.target is not None and not entry.looked_for
+        ]
+        found = [
+            *rows.problems,
+            *problems.unusable(all_entries, looks, data),
+            *problems.classes(usable, rows.names, data),
+        ]
+        if not any(problem.stops for problem in found) and (
+            error := folds.too_few(usable, folds=data.folds, stratify=data.stratify)
+        ):
+            raise UserErrors([error])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What the tables and folders say, before an image is opened.
+
+    Attributes:
+        examples: Of ``entries``, one each.
+        names: The classes'.
+        left_out: IDs of rows that cannot be used, and why.
+    """
+
+    format: Format
+    entries: Sequence[Entry]
+    examples: Sequence[Example]
+    to_predict: Sequence[Entry]
+    names: Sequence[str]
+    left_out: Sequence[tuple[str, str]]
+    problems: Sequence[Problem]
+
+
+def _rows(data: Data) -> _Rows:
+    word, listing = _listing(data)
+    found = list(listing.problems)
+    if data.format is None:
+        found.insert(0, problem("data.guessed", format=word))
+    entries, left_out, more = problems.once(listing.entries, data)
+    found += more
+    to_predict, _, more = problems.once(listing.unlabelled, data)
+    found += more
+    classes = labels.resolve(replace(listing, entries=entries), data)
+    found += classes.problems
+    examples = [_example(*pair) for pair in zip(entries, classes.targets, strict=True)]
+    column = listing.folds_named_by
+    if errors := folds.check_named(examples, folds=data.folds, column=column):
+        raise UserErrors(errors)
+    return _Rows(word, entries, examples, to_predict, classes.names, left_out, found)
 
 
 def _listing(data: Data) -> tuple[Format, Listing]:
@@ -114,11 +169,12 @@ def _look_at(
     examples: Sequence[Example],
     entries: Sequence[Entry],
     progress: Callable[[int, int], None] | None,
+    known: KnownLooks | None,
 ) -> list[Look | None]:
     """What is known of each image; None where it is not there."""
     there = [not entry.looked_for for entry in entries]
     found = [example for example, is_there in zip(examples, there, strict=True) if is_there]
-    looks = iter(check.look_at(found, progress))
+    looks = iter(check.look_at(found, progress, known))
     return [next(looks) if is_there else None for is_there in there]
 
 

@@ -6,6 +6,7 @@ hub's. Only our own pooling has a type of its own, since nobody else could build
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import httpx
 import safetensors.torch
 import timm
 import torch
+from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
 from timm.layers import SelectAdaptivePool2d
 from torch import nn
@@ -23,6 +25,8 @@ from transformers.modeling_outputs import ImageClassifierOutput
 
 from overnight.errors import UserError
 from overnight.plugins import nearest
+from overnight.preflight import hub
+from overnight.tasks.image_classification import weights
 from overnight.tasks.image_classification.config import Model
 
 GEM = "gem"
@@ -30,6 +34,8 @@ GEM = "gem"
 _POOLINGS = ("avg", "max", "avgmax", "catavgmax", "token", "map")
 _PREFIX = "timm_model."
 _NUM_NAMED = 5
+#: As timm looks for them on the hub, in its order.
+_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 class Gem(SelectAdaptivePool2d):  # type: ignore[misc]
@@ -195,20 +201,43 @@ def load(folder: Path) -> Classifier:
 
 
 def _network(config: TimmWrapperConfig, *, pretrained: bool = False) -> nn.Module:
+    name = config.architecture
     arguments = {**(config.model_args or {}), "num_classes": config.num_labels}
+    if pretrained:
+        arguments["pretrained_cfg_overlay"] = _where_from(name)
     try:
-        network = timm.create_model(config.architecture, pretrained=pretrained, **arguments)
+        network = timm.create_model(name, pretrained=pretrained, **arguments)
     except (OSError, httpx.HTTPError) as error:
         if not pretrained:
             raise
         why = str(_first_cause(error)).partition("\n")[0][:200]
-        raise UserError(
-            "engine.no_weights", where="model.pretrained", name=config.architecture, why=why
-        ) from error
+        raise weights.no_weights(name, why) from error
     if isinstance(config, GemConfig):
         _put_gem(network)
     made: nn.Module = network
     return made
+
+
+def _where_from(name: str) -> dict[str, str]:
+    """What timm is to know beside the model's name: the file, where the hub's is here already.
+
+    With it nobody asks the hub, so that all folds begin from the same weights, network or none.
+
+    Raises:
+        UserError: It is not here, and the hub cannot be reached.
+    """
+    known = timm.get_pretrained_cfg(name)
+    if known is None or not known.hf_hub_id or known.custom_load:
+        return {}
+    repository, _, revision = known.hf_hub_id.partition("@")
+    files = [known.hf_hub_filename] if known.hf_hub_filename else _FILES
+    for file in files:
+        path = try_to_load_from_cache(repository, file, revision=revision or None)
+        if isinstance(path, str):
+            return {"file": path}
+    if why := hub.unreachable(os.environ):
+        raise weights.no_weights(name, why)
+    return {}
 
 
 def _first_cause(error: BaseException) -> BaseException:
