@@ -65,7 +65,7 @@ class Quota:
         return None
 
 class Tracker:
-    url, is_new = "", False
+    url, is_new, has = "", False, None
     def open(self, run):
         return self
     def send(self, batch):
