@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from overnight.ledger.job import progress as progress
     from overnight.ledger.media import artifact as artifact
     from overnight.ledger.media import figure as figure
+    from overnight.ledger.media import histogram as histogram
     from overnight.ledger.media import image as image
     from overnight.ledger.media import table as table
     from overnight.ledger.media import video as video
@@ -48,6 +49,7 @@ _HOMES = {
     "checkpoint_dir": "overnight.ledger.job",
     "artifact": "overnight.ledger.media",
     "figure": "overnight.ledger.media",
+    "histogram": "overnight.ledger.media",
     "image": "overnight.ledger.media",
     "table": "overnight.ledger.media",
     "video": "overnight.ledger.media",
@@ -56,8 +58,8 @@ _HOMES = {
     "notify": "overnight.watching.tell",
 }
 __all__ = [
-    "__version__", "artifact", "checkpoint_dir", "figure", "image", "init", "log", "notify",
-    "progress", "table", "train", "video", "watch",
+    "__version__", "artifact", "checkpoint_dir", "figure", "histogram", "image", "init", "log",
+    "notify", "progress", "table", "train", "video", "watch",
 ]  # fmt: skip
 
 

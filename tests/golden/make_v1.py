@@ -24,6 +24,7 @@ import numpy as np
 
 from overnight.ledger import boxes, files, index
 from overnight.ledger.artifact import version
+from overnight.ledger.histogram import counted
 from overnight.ledger.identity import Identity
 from overnight.ledger.paths import RunPaths
 from overnight.ledger.shelf import Shelf, writer
@@ -559,6 +560,9 @@ def left(maker: Maker, attempt: int) -> None:
         "boxes": boxes.kept([[0, 0, 0.5, 1]], "share", "xywh"),
     })  # fmt: skip
     note("video", "epochs", {**shelf().put("epochs", ".gif", writer(FILM)), "epoch": 2})
+    note("histogram", "gradients/fc", {
+        **counted([-0.5, 0.25, 0.25, 0.5, float("nan")], 4), "fold": 1, "step": 2,
+    })  # fmt: skip
     noted("flowers-model", "model", model, aliases=["best", "latest"], metadata=metrics)
     pen.close()
     job = maker.pen("job", attempt)

@@ -23,7 +23,7 @@ from overnight.tasks.base import Scope as Fit
 from overnight.trackers import cursor as cursors
 from overnight.trackers.base import Item
 from overnight.trackers.counting import Counting, names_of
-from overnight.trackers.files import parts_of, picture_of, rows_of
+from overnight.trackers.files import parts_of, picture_of, rows_of, spread_of
 from overnight.trackers.records import Record, Records
 from overnight.trainer import kept, model_folder, oof
 from overnight.trainer.spec_of_run import read_spec
@@ -145,7 +145,8 @@ def test_its_files_as_trackers_take_them(run: RunPaths) -> None:
     found = media(run)
     assert set(found) == {
         "artifact flowers-data", "figure confusion_matrix", "table confusion_matrix",
-        "table predictions", "image valid/worst", "video epochs", "artifact flowers-model",
+        "table predictions", "image valid/worst", "video epochs", "histogram gradients/fc",
+        "artifact flowers-model",
     }  # fmt: skip
 
     def item(name: str) -> Item:
@@ -163,6 +164,8 @@ def test_its_files_as_trackers_take_them(run: RunPaths) -> None:
     worst = found["image valid/worst"].data
     assert picture_of(worst["masks"]["truth"], Path(run.dir)).is_file()
     assert worst["boxes"] == {"boxes": [{"box": [0, 0, 0.5, 1]}]}
+    assert spread_of(item("histogram gradients/fc")) == (-0.5, 0.5, [1, 0, 0, 3])
+    assert found["histogram gradients/fc"].data["left_out"] == 1
     model = [part.name for part in parts_of(item("artifact flowers-model"), Path(run.dir))]
     card = files.read_json(run.at("model", model_folder.CARD)) or {}
     assert model == sorted([model_folder.CARD, *card["files"]])

@@ -112,7 +112,7 @@ def test_every_kind_of_record_is_in_the_golden_ledger() -> None:
     assert events == EVENTS
     assert job == JOB_EVENTS
     assert kinds == {"step", "epoch", "summary"}
-    assert media == {"figure", "image", "table", "video", "artifact"}
+    assert media == {"figure", "image", "table", "video", "histogram", "artifact"}
 
 
 def test_every_file_of_the_format_is_in_the_golden_ledger() -> None:

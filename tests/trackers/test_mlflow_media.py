@@ -72,6 +72,7 @@ def test_what_a_person_looks_at_is_there_as_the_page_wants_it(
         card = {"fingerprint": "f" * 64, "num_examples": 120}
         overnight.artifact(data, "digits-data", "dataset", ["latest"], metadata=card)
         overnight.image(bytes_of(black), "seen", step=4)
+        overnight.histogram([0.0, 1.0, 1.0, 4.0], "spread", bins=4, step=4)
         cells = [[bytes_of(black), "cat"], [None, "dog"]]
         overnight.table(["image", "truth"], cells, "wrong", fold=1)
     finally:
@@ -103,6 +104,7 @@ def test_what_a_person_looks_at_is_there_as_the_page_wants_it(
     assert second == [None, "dog"]
     assert bytes.fromhex(found["picture"]).startswith(b"\x89PNG")
     assert sum(each.startswith("images/seen+step+4+") for each in artifacts) == 2
+    assert sum(each.startswith("images/spread+step+4+") for each in artifacts) == 2
 
 
 def bytes_of(rows: list[list[int]]) -> Any:

@@ -56,6 +56,7 @@ def test_all_that_is_no_number_is_shown_as_wandb_shows_it_best(bench: Any, tmp_p
         columns = ["truth", "prediction", "count"]
         overnight.table(columns, cells, "confusion", plot="confusion_matrix")
         overnight.video([photo, photo], "film")
+        overnight.histogram([0.0, 1.0, 1.0, 4.0], "gradients/head", bins=4, step=3, fold=1)
         (tmp_path / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
         overnight.video(tmp_path / "clip.mp4", "clip")
         overnight.artifact(kept, "classifier", "model", ["best"], metadata={"macro_f1": 0.5})
@@ -118,6 +119,12 @@ def test_all_that_is_no_number_is_shown_as_wandb_shows_it_best(bench: Any, tmp_p
     assert any("visualize.confusion" in key for key in config)
     assert shown("film")["film._type"] == "image-file"  # an animated picture: no codec is needed
     assert shown("clip")["clip._type"] == "video-file"
+
+    spread = shown("fold1/gradients/head")
+    assert spread["fold1/gradients/head._type"] == "histogram"
+    assert spread["fold1/gradients/head.values"] == [1, 2, 0, 1]
+    assert spread["fold1/gradients/head.bins"] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert spread["fold1/step"] == 3
 
     versions = {e["artifact"]["name"]: e["artifact"] for e in records if "artifact" in e}
     model, extra = versions["classifier"], versions["extra"]

@@ -15,7 +15,8 @@ import torch
 from sklearn.metrics import f1_score
 
 from overnight.errors import OvernightError, UserError
-from overnight.ledger.reader import rows
+from overnight.ledger import job
+from overnight.ledger.reader import read, rows
 from overnight.tasks.base import Example, FitResult, Scope
 from overnight.tasks.image_classification.model import Classifier
 from overnight.tasks.image_classification.task import ImageClassification
@@ -135,8 +136,19 @@ def test_the_training_numbers_are_of_the_trainings_logits(fitted: Fitted) -> Non
     assert 0 < epoch["train_accuracy"] <= 1
 
 
-def test_gradients_are_spread_out_where_that_is_asked(fitted: Fitted) -> None:
-    done = fitted({"epochs": 1, "log_gradients": True, "grad_clip_norm": 0.01})
+def test_gradients_are_spread_out_where_that_is_asked(
+    fitted: Fitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    run = job.open_run("gradients", root=str(tmp_path / "root"))
+    try:
+        done = fitted({"epochs": 2, "log_gradients": True, "grad_clip_norm": 0.01})
+    finally:
+        job.close_run(run, {"attempt": 0, "code": 0, "signal": None})
+    kept = [each for each in read(run.run.dir, "media").records if each["_kind"] == "histogram"]
+    assert {each["step"] for each in kept} == {3, 6}  # each epoch's last step
+    assert all(each["key"].startswith("gradients/") for each in kept)
+    assert all(each["low"] < 0 < each["high"] and sum(each["counts"]) for each in kept)
     row = next(row for row in done.ledger.steps() if "grad_norm" in row)
     assert row["grad_norm"] == pytest.approx(0.01, rel=0.01)
     assert any(name.endswith("_p95") for name in row)

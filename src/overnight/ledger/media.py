@@ -15,6 +15,7 @@ from typing import Any
 from overnight.errors import UserError
 from overnight.ledger import boxes as corners
 from overnight.ledger import film as films
+from overnight.ledger import histogram as spreads
 from overnight.ledger import job as pens
 from overnight.ledger import masks as regions
 from overnight.ledger import png
@@ -206,6 +207,34 @@ def video(
 
     axes = {"step": step, "epoch": epoch, "fold": fold}
     return _keep("video", "job.no_video", key, fill, caption=caption, **axes)
+
+
+def histogram(
+    values: Any,
+    key: str = "histogram",
+    *,
+    bins: int = 64,
+    step: int | None = None,
+    epoch: int | None = None,
+    fold: int | None = None,
+) -> None:
+    """Keeps how numbers are spread: weights, gradients, confidences.
+
+    ::
+
+        overnight.histogram(model.head.weight.grad, "gradients/head", step=100)
+
+    Args:
+        values: Numbers in any order and shape: a list, an array, a tensor. They are counted here
+            and not kept.
+        key: What they are; histograms of one key form a series.
+        bins: Of one width, from the lowest number to the highest; 256 at most.
+        step: Where on the axis.
+        epoch: Likewise.
+        fold: The fold of a cross-validation this belongs to.
+    """
+    axes = {"step": step, "epoch": epoch, "fold": fold}
+    _keep("histogram", "job.no_histogram", key, lambda _: spreads.counted(values, bins), **axes)
 
 
 def artifact(

@@ -112,8 +112,8 @@ class Item:
     """A file of the run: a picture, a table, a model.
 
     Attributes:
-        kind: As media.jsonl has it (figure, image, table, video, artifact), or ``config``,
-            ``model``, ``dataset``.
+        kind: As media.jsonl has it (figure, image, table, video, histogram, artifact), or
+            ``config``, ``model``, ``dataset``.
         key: What it shows, its prefix in front; items of one key are a series.
         path: A file, or for a model a folder.
         record: All that the ledger says of it (boxes, masks, columns …).

@@ -297,7 +297,7 @@ class Copy:
         if not isinstance(kind, str) or not isinstance(key, str) or not key:
             return None
         path = Path(self.run.dir)
-        if kind != "artifact":
+        if kind not in ("artifact", "histogram"):  # these name no file, or several
             if not isinstance(where, str):
                 return None
             path = path / where

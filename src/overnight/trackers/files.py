@@ -114,6 +114,19 @@ def picture_of(said: Any, run: Path) -> Path:
     return path
 
 
+def spread_of(item: Item) -> tuple[float, float, list[int]]:
+    """A histogram's lowest and highest bound, and what its bins count.
+
+    Raises:
+        ValueError, TypeError: It is none.
+    """
+    low, high = float(item.record["low"]), float(item.record["high"])
+    counts = [int(count) for count in item.record["counts"]]
+    if not (counts and low < high):
+        raise ValueError("a histogram needs bins, and two bounds")
+    return low, high, counts
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,8 +21,9 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Run, RunTag
 from mlflow.exceptions import MlflowException
 from requests import HTTPError
 
+from overnight.ledger import png
 from overnight.trackers.base import Item, Rejected
-from overnight.trackers.files import Part, Unfit, parts_of, picture_of, reading, table_of
+from overnight.trackers.files import Part, Unfit, parts_of, picture_of, reading, spread_of, table_of
 
 #: What the server takes.
 _MOST_NAME_CHARS, _MOST_TAG_CHARS = 250, 5000
@@ -29,6 +31,8 @@ _MOST_DATASET_CHARS, _MOST_DIGEST_CHARS, _MOST_PROFILE_CHARS = 500, 36, 16_000_0
 #: Of a version's sha256, in the name of its folder.
 _VERSION_CHARS = 12
 _PICTURES = (".png", ".jpg", ".jpeg")
+#: Of a histogram's picture, and of the width of all its bars, in pixels.
+_BARS_HEIGHT, _BARS_WIDTH = 128, 512
 _SHOWN_TABLES, _SHOWS_PICTURES = "mlflow.loggedArtifacts", "mlflow.loggedImages"
 
 
@@ -68,6 +72,8 @@ class Media:
                 self._put_picture(item)
             case "table":
                 self._put_table(item)
+            case "histogram":
+                self._put_spread(item)
             case "artifact":
                 self._put_version(item)
             case "config":
@@ -85,6 +91,14 @@ class Media:
         if not self._has_pictures:
             self._set_tags({_SHOWS_PICTURES: "true"})
             self._has_pictures = True
+
+    def _put_spread(self, item: Item) -> None:
+        with reading():
+            *_, counts = spread_of(item)
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "histogram.png")
+            path.write_bytes(_bars(counts))
+            self._put_picture(replace(item, path=path))
 
     def _put_table(self, item: Item) -> None:
         name = _folder(item.key)
@@ -193,3 +207,13 @@ def _local(uri: str) -> Path | None:
     """The folder behind a file: address; None where it is no local one."""
     split = urlsplit(uri)
     return Path(unquote(split.path)) if split.scheme == "file" else None
+
+
+def _bars(counts: Sequence[int]) -> bytes:
+    """A histogram's picture: grey bars on white, as high as what they count."""
+    wide = max(1, _BARS_WIDTH // len(counts))
+    most = max(1, *counts)
+    tops = [_BARS_HEIGHT - -(-count * _BARS_HEIGHT // most) for count in counts]
+    lines = (b"".join(b"\x60" * wide if y >= top else b"\xff" * wide for top in tops)
+             for y in range(_BARS_HEIGHT))  # fmt: skip
+    return png.encode(wide * len(counts), _BARS_HEIGHT, 1, b"".join(lines))

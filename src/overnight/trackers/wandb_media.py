@@ -12,7 +12,7 @@ from typing import Any
 import wandb
 
 from overnight.trackers.base import Item
-from overnight.trackers.files import parts_of, picture_of, table_of
+from overnight.trackers.files import parts_of, picture_of, spread_of, table_of
 
 #: A class that has no number is given one by its name: the same in every picture of every run.
 _NUM_CLASSES = 1 << 24
@@ -34,6 +34,12 @@ def shown(item: Item, dir: Path) -> Any:
     match item.kind:
         case "table":
             return _table(item, dir)
+        case "histogram":
+            low, high, counts = spread_of(item)
+            width = (high - low) / len(counts)
+            edges = [*(low + at * width for at in range(len(counts))), high]
+            spread: Any = counts, edges  # declared as NumPy's, which need not be there
+            return wandb.Histogram(np_histogram=spread)
         # Films without a codec are animated pictures.
         case "video" if item.path.suffix.lower() not in _PICTURES:
             return wandb.Video(str(item.path), caption=item.record.get("caption"))

@@ -147,10 +147,13 @@ class Fit:
 
     def gradients_are_there(self, state: TrainerState) -> None:
         """Before an optimizer step."""
-        if self._train.log_gradients and (state.global_step + 1) % self._train.log_interval == 0:
-            self.ctx.ledger.metrics(
-                gradients.spread(self.model), step=state.global_step + 1, scope=self.ctx.scope
-            )
+        if not self._train.log_gradients:
+            return
+        step = state.global_step + 1
+        if step % self._train.log_interval == 0:
+            self.ctx.ledger.metrics(gradients.spread(self.model), step=step, scope=self.ctx.scope)
+        if step % self.steps_per_epoch == 0 and self._team.leads:
+            gradients.keep_histograms(self.model, step=step, fold=self.ctx.scope.fold)
 
     def step_ends(self, state: TrainerState, control: TrainerControl) -> None:
         """An optimizer step is done."""
