@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -42,9 +43,11 @@ def server_that_says(status: int) -> Iterator[str]:
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_without_a_network_the_ways_out_are_named(env: dict[str, str]) -> None:
@@ -59,6 +62,19 @@ def test_without_a_network_the_ways_out_are_named(env: dict[str, str]) -> None:
 @pytest.mark.parametrize("asked", [{"pretrained": False}, {"path": Path("own.safetensors")}])
 def test_who_needs_no_hub_is_not_kept(env: dict[str, str], asked: dict[str, object]) -> None:
     assert weights.why_not(RESNET.model_copy(update=asked), env) is None
+
+
+def test_a_proxy_that_was_there_before_is_not_asked(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("urllib.request._opener", None)
+    with monkeypatch.context() as before:
+        before.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        before.setenv("NO_PROXY", "")
+        with pytest.raises(OSError, match="refused"):
+            urllib.request.urlopen("http://127.0.0.1:9", timeout=5)
+    with server_that_says(200) as address:
+        assert weights.why_not(RESNET, {**env, "HF_ENDPOINT": address}) is None
 
 
 @pytest.mark.parametrize("status", [200, 404, 503])

@@ -65,9 +65,9 @@ def unreachable(env: Mapping[str, str]) -> str:
 
 def _asked(address: str) -> str:
     try:
-        # Through the proxy, where the environment names one.
+        # Through the proxy that the environment names now: `urlopen` keeps that of its first use.
         request = urllib.request.Request(address, method="HEAD")
-        urllib.request.urlopen(request, timeout=_TIMEOUT_S).close()
+        urllib.request.build_opener().open(request, timeout=_TIMEOUT_S).close()
     except urllib.error.HTTPError:
         pass  # an answer
     except urllib.error.URLError as error:
