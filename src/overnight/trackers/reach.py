@@ -30,7 +30,9 @@ def reach(url: str, asked: bytes | None = None, *, within_s: float | None = None
     headers = {"Content-Type": "application/json", "User-Agent": "overnight"}
     request = urllib.request.Request(url, data=asked, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=within_s or _WITHIN_S) as answer:
+        # Not `urlopen`: it keeps the proxy of its first use in this process.
+        opener = urllib.request.build_opener()
+        with opener.open(request, timeout=within_s or _WITHIN_S) as answer:
             json.loads(answer.read(_MOST_BYTES))
     except urllib.error.HTTPError as error:
         with error:
