@@ -12,6 +12,7 @@ from dataclasses import dataclass
 #: A file name on Linux holds 255 bytes; a log's name holds kind, date and run id around the name.
 MAX_NAME_BYTES = 120
 MAX_NAME_CHARS = 80
+_CHILDREN = "children"
 _ROOT_MARK = "overnight.yaml"
 _PROJECT_MARKS = (".git", "pyproject.toml")
 _RUN_ID = re.compile(
@@ -106,24 +107,43 @@ class RunPaths:
         return os.path.join(self.dir, *parts)
 
     @property
+    def parent(self) -> RunPaths | None:
+        """The run that this one is a part of: a trial lies in ``children/`` of its search."""
+        folder = os.path.dirname(self.dir)
+        is_child = os.path.basename(folder) == _CHILDREN
+        return RunPaths(os.path.dirname(folder)) if is_child else None
+
+    def child(self, name: str) -> RunPaths:
+        """A part of this run that is a run itself; nothing is made."""
+        return RunPaths(self.at(_CHILDREN, name))
+
+    @property
     def run_id(self) -> str:
-        """The run's id: its folder's name."""
-        return os.path.basename(self.dir)
+        """The run's id: its folder's name, of a child its parent's before it."""
+        name, parent = os.path.basename(self.dir), self.parent
+        return name if parent is None else f"{parent.run_id}-{name}"
 
     @property
     def root(self) -> str:
         """The root, read off the folder's own place: a moved root moves its runs along."""
+        parent = self.parent
+        if parent is not None:
+            return parent.root
         return os.path.abspath(os.path.join(self.dir, "..", "..", "..", ".."))
 
     @property
     def kind(self) -> str:
         """The kind it is filed under."""
+        parent = self.parent
+        if parent is not None:
+            return parent.kind
         return os.path.basename(os.path.abspath(os.path.join(self.dir, "..", "..")))
 
     @property
     def date(self) -> str:
         """The day it was started, ``YYYYMMDD``."""
-        return os.path.basename(os.path.dirname(self.dir))
+        parent = self.parent
+        return os.path.basename(os.path.dirname(self.dir)) if parent is None else parent.date
 
     @property
     def run_json(self) -> str:
@@ -210,6 +230,11 @@ class RunPaths:
         return self.at("ckpt")
 
     @property
+    def report(self) -> str:
+        """What happened, as a page."""
+        return self.at("report.html")
+
+    @property
     def media(self) -> str:
         """The job's pictures."""
         return self.at("media")
@@ -221,7 +246,9 @@ class RunPaths:
 
     @property
     def log(self) -> str:
-        """The job's output, in the root's logs folder."""
+        """The job's output, in the root's logs folder; a child's lies in the child's own."""
+        if self.parent is not None:
+            return self.at("output.log")
         parts = _RUN_ID.fullmatch(self.run_id)
         minute = f"{parts['date']}-{parts['time']}" if parts else self.date
         name = f"{self.kind}_{minute}_{self.run_id}.log"

@@ -20,8 +20,9 @@ from overnight.spec import override, places
 from overnight.spec.mistakes import choice, unknown
 from overnight.spec.part import PartReader
 from overnight.spec.report import EMPTY, Report
-from overnight.spec.schema import Keys, Output, Project, Spec
+from overnight.spec.schema import Keys, Output, Predict, Project, Spec
 from overnight.tasks.base import TaskInfo
+from overnight.tuning.config import Tuning
 from overnight.yaml_tree import Node
 
 #: A config has a few kilobytes; a thousand class names have twenty.
@@ -78,6 +79,15 @@ class _Reading:
         made: dict[str, BaseModel | None] = {
             "project": parts.part(Project, "project", {"name": name_from(report.file)}),
             "output": parts.part(Output, "output"),
+            "predict": parts.part(Predict, "predict"),
+        }
+        tuning = self.report.tree.get("tuning")
+        if tuning is not None and tuning.kind != "null":
+            made["tuning"] = parts.part(Tuning, "tuning")
+        plain = {
+            key: parts.value(node, (key,))
+            for key in ("mode", "auto_continue", "calibration", "until")
+            if (node := self.report.tree.get(key)) is not None and node.kind != "null"
         }
         track = self._track()
         notify = report.tree.get("notify") or EMPTY
@@ -93,7 +103,9 @@ class _Reading:
             if part is not None
         }
         told = notify.data() if notify.kind == "map" else {}
-        spec = Spec.model_validate({"task": info.name, "track": track, "notify": told, **whole})
+        spec = Spec.model_validate({
+            "task": info.name, "track": track, "notify": told, **plain, **whole,
+        })  # fmt: skip
         spec._unresolved.update(parts.unresolved)
         return spec
 

@@ -11,13 +11,14 @@ from pydantic import BaseModel, Field, InstanceOf, PrivateAttr
 
 from overnight.ledger.paths import MAX_NAME_CHARS, name_problem
 from overnight.tasks.config import Part
+from overnight.tuning.config import Tuning
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from overnight.alerts.settings import Given
     from overnight.errors import UserError
-    from overnight.tasks.base import TaskInfo
+    from overnight.tasks.base import Stage, TaskInfo
 
 #: Keys from the top to a value; a number counts the items of a list.
 Keys = tuple[str | int, ...]
@@ -68,11 +69,25 @@ class Output(Part):
                 yield "logs_dir", "spec.logs_apart", {"path": self.exp_dir.parent / _LOGS}
 
 
+class Predict(Part):
+    """``predict:``."""
+
+    #: Test-time augmentation: a picture is seen as it is, mirrored too, or in five windows as well.
+    tta: Literal["none", "flip", "crops"] = "none"
+    #: refuse: nothing is written where images cannot be read. default: they get the sample's value.
+    unreadable: Literal["refuse", "default"] = "refuse"
+
+
 class Spec(Part):
     """What is asked of a training. Its paths are absolute, its variables resolved.
 
     Attributes:
         task: The word of the task; ``info`` tells the rest.
+        mode: Whose recipe fills what a config leaves open; ``full-pipeline`` also predicts.
+        tuning: None: nothing is searched for.
+        auto_continue: Whether what a search has found is trained at once.
+        calibration: Whether a temperature is fitted to the out-of-fold logits.
+        until: When it has to be over, ``2026-11-22T07:00:00+09:00``; None: when it is done.
         data: The task's own schema, as ``model`` and ``train``.
         track: The trackers; empty: the ledger alone. None: nothing is said, and the root's
             overnight.yaml and the environment decide.
@@ -80,10 +95,16 @@ class Spec(Part):
     """
 
     task: str
+    mode: Literal["basic", "highperf", "full-pipeline"] = "basic"
     project: Project
     data: InstanceOf[BaseModel]
     model: InstanceOf[BaseModel]
     train: InstanceOf[BaseModel]
+    tuning: Tuning | None = None
+    auto_continue: bool = False
+    calibration: bool = False
+    predict: Predict = Predict()
+    until: str | None = None
     track: tuple[str, ...] | None = None
     notify: Mapping[str, Any] = Field(default_factory=dict)
     output: Output = Output()
@@ -98,6 +119,25 @@ class Spec(Part):
         found = tasks.find(self.task)
         assert found is not None, self.task
         return found
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """What is to be done, in its order."""
+        found: list[Stage] = []
+        if self.tuning is not None:
+            found.append("tune")
+        if self.tuning is None or self.auto_continue:
+            found.append("train")
+            found += ["calibrate"] if self.calibration else []
+            found += ["predict"] if self.mode == "full-pipeline" else []
+        return tuple(found)
+
+    @property
+    def kind(self) -> str:
+        """The kind its run is filed under."""
+        if "train" not in self.stages:
+            return "optimization"
+        return "pipeline" if self.mode == "full-pipeline" else "train"
 
     @property
     def given(self) -> Given:

@@ -67,8 +67,12 @@ class TaskInfo:
         can: What the loops around it may do with it. ``train_metrics``: its metric is counted of
             what is trained on, too, at no cost worth speaking of; boxes are matched for validation
             alone.
+        modes: A word of ``--mode`` → what that fills in where a config leaves it open, by full key:
+            ``train.mixup``. The schemas' defaults are mode ``basic``'s, but for what stands here.
         reader: ``module:Class`` of its DataReader.
         task: ``module:Class`` of its Task; imported in the trainer only.
+        search_space: What a search varies where nobody says what, as ``tuning.search_space``.
+        predictor: ``module:Class`` of its Predictor; imported where predictions are made only.
         starter: ``module:Class`` of its Starter; empty: ``overnight new`` knows no first config.
         weights: ``module:function`` that is given ``model:`` and the environment and says, as a
             UserError or None, why pretrained weights cannot be had. Torch-free, some seconds.
@@ -87,6 +91,8 @@ class TaskInfo:
     reader: str
     task: str
     search_space: Mapping[str, Json] = field(default_factory=dict)
+    modes: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    predictor: str = ""
     starter: str = ""
     weights: str = ""
 

@@ -1,0 +1,1 @@
+"""A search for better values: its space, its trials, whoever runs them."""
