@@ -14,6 +14,8 @@ KILLS ?= 200
 ALERTS ?= 1000
 N ?= 20
 DEVICES ?= 1
+DATA ?= cifar-10-batches-py
+MINUTES ?= 10
 SEED ?= 7
 PYTHON ?=
 export PYTHON
@@ -32,7 +34,7 @@ $(READY): requirements.lock pyproject.toml workshop/setup.sh
 	@workshop/setup.sh
 
 .PHONY: demo
-demo: $(READY) ## Train a notebook detached, then a config with two folds, and watch: under four minutes
+demo: $(READY) ## A notebook, then a config: tuned, two folds, calibrated, predicted, reported: under five minutes
 	@$(BIN)/overnight run examples/digits.ipynb --name digits --root demo-output --follow
 	@$(BIN)/python examples/digits_images.py demo-output/digits
 	@$(BIN)/overnight train --config examples/digits.yaml --root demo-output
@@ -86,6 +88,22 @@ storm-courier: $(READY) ## Send 1,000 messages while killing who sends them; cou
 .PHONY: resume-proof
 resume-proof: $(READY) ## Kill trainings in the middle of everything; compare the weights they end with
 	$(BIN)/python -m overnight.testing.resume_proof --kills $(N) --seed $(SEED) --devices $(DEVICES)
+
+.PHONY: calibration-proof
+calibration-proof: $(READY) ## Small trainings on the pictures of DATA: does calibration mend what it should?
+	$(BIN)/python -m overnight.testing.calibration_proof --data "$(DATA)"
+
+.PHONY: tuning-proof
+tuning-proof: $(READY) ## Kill a search again and again; compare its trials with one that nobody killed
+	$(BIN)/python -m overnight.testing.tuning_proof --kills 10 --seed $(SEED)
+
+.PHONY: until-proof
+until-proof: $(READY) ## Five simulated nights with --until: does each end in time?
+	$(BIN)/python -m overnight.testing.until_proof --seed $(SEED)
+
+.PHONY: pipeline-proof
+pipeline-proof: $(READY) ## Tune, train, calibrate, predict real images in time (DATA=folder of CIFAR-10)
+	$(BIN)/python -m overnight.testing.pipeline_proof --data "$(DATA)" --minutes $(MINUTES) --seed $(SEED)
 
 .PHONY: parity
 parity: $(READY) ## The first 20 losses beside those of the plainest script with the same seed

@@ -25,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from overnight.calibration import calibrate as calibrate
     from overnight.ledger.job import checkpoint_dir as checkpoint_dir
     from overnight.ledger.job import init as init
     from overnight.ledger.job import log as log
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from overnight.ledger.media import image as image
     from overnight.ledger.media import table as table
     from overnight.ledger.media import video as video
+    from overnight.start.predict import predict as predict
     from overnight.start.train import train as train
+    from overnight.start.tune import tune as tune
     from overnight.watching.block import watch as watch
     from overnight.watching.tell import notify as notify
 
@@ -53,13 +56,16 @@ _HOMES = {
     "image": "overnight.ledger.media",
     "table": "overnight.ledger.media",
     "video": "overnight.ledger.media",
+    "calibrate": "overnight.calibration",
+    "predict": "overnight.start.predict",
     "train": "overnight.start.train",
+    "tune": "overnight.start.tune",
     "watch": "overnight.watching.block",
     "notify": "overnight.watching.tell",
 }
 __all__ = [
-    "__version__", "artifact", "checkpoint_dir", "figure", "histogram", "image", "init", "log",
-    "notify", "progress", "table", "train", "video", "watch",
+    "__version__", "artifact", "calibrate", "checkpoint_dir", "figure", "histogram", "image",
+    "init", "log", "notify", "predict", "progress", "table", "train", "tune", "video", "watch",
 ]  # fmt: skip
 
 

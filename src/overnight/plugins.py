@@ -60,5 +60,7 @@ def _load(point: EntryPoint) -> Any:
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that ``word`` was probably meant to be, or None."""
-    found = get_close_matches(word.lower(), list(candidates), n=1, cutoff=0.7)
-    return found[0] if found else None
+    word, known = word.lower(), list(candidates)
+    swapped = [each for each in known if sorted(each) == sorted(word)]  # modle: model, not mode
+    found = [get_close_matches(word, each, n=1, cutoff=0.7) for each in (swapped, known)]
+    return next((each[0] for each in found if each), None)

@@ -15,7 +15,9 @@ from overnight.spec import read
 SCHEMA = json.loads(
     (Path(__file__).parents[2] / "docs" / "schemas" / "new.json").read_text(encoding="utf-8")
 )
-FILES = {"configs/train.yaml", ".env.template", "overnight.yaml", ".gitignore"}
+SEARCHES = ("configs/optuna_config.yaml", "configs/optuna_fast_config.yaml")
+CONFIGS = ("configs/train.yaml", "configs/train_highperf.yaml", "configs/train_fast_optimized.yaml")
+FILES = {*CONFIGS, *SEARCHES, ".env.template", "overnight.yaml", ".gitignore"}
 
 
 class Typed:
@@ -81,6 +83,60 @@ def test_what_it_writes_is_a_config(
     config.write_text("\n".join(lines), encoding="utf-8")
     everything: Any = read(config, {"train.early_stopping": ""})
     assert everything == spec
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_the_other_configs_can_be_trained_with_as_they_are(
+    new: Typed, lang: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OVERNIGHT_LANG", lang)
+    images(new.folder / "photos", "cat/1.jpg", "dog/2.png")
+    shown = new("--data", "photos")
+    night = "--mode full-pipeline --optimize --n-trials 20 --use-calibration --auto-continue"
+    assert night in shown
+    found: dict[str, Any] = {}
+    for name in (*CONFIGS, *SEARCHES):
+        text = (new.folder / name).read_text(encoding="utf-8")
+        assert max(map(len, text.splitlines())) <= 100
+        if name in CONFIGS:
+            found[name] = read(new.folder / name, must_exist=True)
+            assert found[name].data.image_dir_train == new.folder / "photos"
+        else:  # by itself it says what is searched, and nothing else
+            config = new.folder / CONFIGS[0]
+            found[name] = read(config, search_file=str(new.folder / name)).tuning
+        # Every value has its reason above it, but for those of the data, which are the first one's.
+        lines = text.partition("\ndata:")[2].partition("\n\n")[2].splitlines()
+        for above, line in zip(lines, lines[1:], strict=False):
+            if line.startswith("  ") and not line.strip().startswith("#"):
+                assert above.strip().startswith("#"), (name, line)
+    plain, highperf, fast, night_search, fast_search = found.values()
+    assert (plain.stages, plain.data.valid_fold) == (("train",), 0)
+    assert (highperf.mode, highperf.predict.tta, highperf.model.name) == (
+        "highperf", "flip", "swin_base_patch4_window7_224",
+    )  # fmt: skip
+    pipeline = read(new.folder / CONFIGS[1], {"mode": "full-pipeline"})
+    assert pipeline.model == highperf.model
+    assert fast.stages == ("tune", "train", "calibrate")
+    assert (fast.tuning.n_trials, fast.until) == (8, "30m")
+    assert (night_search.n_trials, len(night_search.search_space)) == (20, 4)
+    assert fast_search == fast.tuning
+
+
+def test_a_project_of_before_gets_what_it_lacks(new: Typed) -> None:
+    images(new.folder / "photos", "cat/1.jpg", "dog/2.png")
+    new("--data", "photos")
+    kept = (new.folder / CONFIGS[0]).read_text(encoding="utf-8")
+    for name in (*CONFIGS[1:], *SEARCHES):
+        (new.folder / name).unlink()
+    answer = new.json()
+    assert set(answer["made"]) == {*CONFIGS[1:], *SEARCHES}
+    assert (new.folder / CONFIGS[0]).read_text(encoding="utf-8") == kept
+    spec: Any = read(new.folder / CONFIGS[2], must_exist=True)
+    assert (spec.data.format, spec.data.image_dir_train) == ("folders", new.folder / "photos")
+    # One that cannot be read is no reason to leave the others out.
+    (new.folder / CONFIGS[0]).write_text("task: [", encoding="utf-8")
+    (new.folder / CONFIGS[1]).unlink()
+    assert new.json()["made"] == [CONFIGS[1]]
 
 
 def test_a_table_and_its_images_are_found(new: Typed) -> None:

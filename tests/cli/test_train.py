@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from overnight.cli import main
+from overnight.errors import UserErrors
 
 
 @pytest.fixture
@@ -55,7 +56,24 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["train", "-c", "{config}", "--set", "data.class_names=[cat]"], "that is no class: 2"),
         (["train", "-c", "{config}", "--set", "data.image_dir_train=."], "4 of 4 images"),
         (["train", "-c", "{config}", "--set", "data.folds=5"], "cannot be split into 5 folds"),
+        (["train", "-c", "{config}", "--mode", "quick"], "must be one of: basic, highperf"),
+        (["train", "-c", "{config}", "--optimize", "--n-trials", "0"], "must be at least 1"),
+        (["train", "-c", "{config}", "--n-trials", "3"], "add --optimize"),
+        (["train", "-c", "{config}", "--auto-continue"], "no search to continue from"),
+        (["train", "-c", "{config}", "--optuna-config", "nowhere.yaml"], "does not exist"),
+        (["train", "-c", "{config}", "--until", "2001-01-01T07:00"], "--until"),
+        (["train", "-c", "{config}", "--until", "soon"], "write a time of day"),
+        (["train", "-c", "{config}", "--skip-training", "--auto-continue"], "leave one of them"),
+        (["train", "-c", "{config}", "--skip-training", "--n-trials", "3"], "is for a search"),
+        (["train", "-c", "{config}", "--skip-training", "--until", "8h"], "leave --until out"),
+        (
+            ["train", "-c", "{config}", "--skip-training", "--use-calibration"],
+            "overnight calibrate",
+        ),
+        (["train", "-c", "{config}", "--optimize", "--set", "tuning.folds=3"], "at most 2"),
+        (["train", "-c", "{config}", "--set", "until=yesterday"], "is no moment"),
         (["run", "{config}", "--epochs", "3"], "takes no arguments"),
+        (["run", "{config}", "--set", "mode=quick"], "must be one of: basic, highperf"),
         (["run", "{config}", "--python", "python3"], "Overnight's own Python"),
         (["run", "{config}", "--map", "/a=/b"], "--map is for notebooks"),
     ],
@@ -110,3 +128,18 @@ def test_mistakes_of_config_data_and_weights_are_told_in_one_go(
     said = capsys.readouterr().err
     for part in ("1 of 4 images are not there", "3", "HF_HUB_OFFLINE is set", "holds a /"):
         assert part in said, said
+
+
+def test_python_takes_the_same_words(config: Path) -> None:
+    import overnight
+
+    with pytest.raises(UserErrors) as caught:
+        overnight.train(config, mode="bas", n_trials=3, until="yesterday", use_calibration=True)
+    assert [(error.key, str(error.where).partition(" ")[0]) for error in caught.value.errors] == [
+        ("spec.no_search", "--n-trials"),
+        ("spec.choice_near", "--mode"),
+        ("until.form", "--until"),
+    ]
+    with pytest.raises(UserErrors) as caught:
+        overnight.train(config, skip_training=True, auto_continue=True)
+    assert "train.skip_and_continue" in [error.key for error in caught.value.errors]

@@ -37,7 +37,7 @@ from overnight.testing.faults import FakeClock
 from overnight.trackers.base import Rejected
 from overnight.trackers.cursor import Cursor
 from overnight.trackers.records import Records, end_of
-from overnight.trainer import checkpoints, kept, model_folder, oof
+from overnight.trainer import checkpoints, kept, members, oof
 
 #: 2026-01-01 09:00:00 UTC.
 NINE_S = 1_767_258_000.0
@@ -483,7 +483,7 @@ def fold_over(run: RunPaths, fold: int, logits: list[list[float]]) -> None:
     metrics = {"epoch": 2, "valid_loss": valid_loss, "accuracy": accuracy, "macro_f1": macro_f1}
     result = FitResult(base / "best", metrics, "finished", base / "valid_logits.npy")
     kept.keep(run, scope, result)
-    model_folder.point(Path(run.ckpt) / f"best_{scope.name}", base / "best")
+    members.point(Path(run.ckpt) / f"best_{scope.name}", base / "best")
 
 
 def mirrored(run: RunPaths) -> None:
@@ -515,7 +515,7 @@ def left(maker: Maker, attempt: int) -> None:
     # What a processor makes of an exponent may change, this does not.
     metrics = {**found.metrics(), "valid_loss": 0.321854}
     with mock.patch("overnight.__version__", "0.1.0"):
-        model = model_folder.build(
+        model = members.build(
             run,
             INFO,
             folds,

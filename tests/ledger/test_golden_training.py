@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from overnight import model_folder
 from overnight.errors import UserError
 from overnight.ledger import files
 from overnight.ledger.format import Scope
@@ -25,7 +26,7 @@ from overnight.trackers.base import Item
 from overnight.trackers.counting import Counting, names_of
 from overnight.trackers.files import parts_of, picture_of, rows_of, spread_of
 from overnight.trackers.records import Record, Records
-from overnight.trainer import kept, model_folder, oof
+from overnight.trainer import kept, oof
 from overnight.trainer.spec_of_run import read_spec
 
 V1 = Path(__file__).parents[1] / "golden" / "v1"

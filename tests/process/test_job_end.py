@@ -92,7 +92,7 @@ def test_what_a_finished_job_left_behind_is_ended(workplace) -> None:
     )
     assert workplace.ended(run) == Finished()
     assert workplace.of_run(run) == set()
-    assert workplace.processes() == set()
+    workplace.until(lambda: workplace.processes() == set())  # its page is made meanwhile
 
 
 def test_a_run_started_by_a_job_survives_its_end(workplace, waiting) -> None:

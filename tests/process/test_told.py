@@ -39,6 +39,8 @@ class Phone(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.got: list[dict[str, Any]] = []
+        #: Names of what came after a text, each in a message of its own.
+        self.files: list[str] = []
         self.is_out = False
 
     @property
@@ -61,8 +63,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        attached = [each["filename"] for each in said.get("attachments", ())]
         if not self.server.is_out:
-            self.server.got.append({**said, "path": self.path})
+            self.server.files += attached
+            self.server.got += [] if attached else [{**said, "path": self.path}]
         self.send_response(503 if self.server.is_out else 200)
         self.end_headers()
 
@@ -123,6 +127,7 @@ def test_a_good_end_and_a_crash_are_told_with_their_cause(workplace, phone, path
     workplace.ended(bad)
     all_told(workplace, paths)
     assert sorted(phone.titles()) == ["[failed] bad", "[finished] good"]
+    assert phone.files.count("report.html") == 2
     crash = next(each["message"] for each in phone.got if "failed" in each["title"])
     for part in ("KeyError: 'label'", "bad.py, line 1", bad.log, f"overnight resume {bad.run_id}"):
         assert part in crash

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -19,8 +19,9 @@ from pydantic_core import PydanticUndefined
 from overnight import tasks
 from overnight.messages import config as reasons
 from overnight.spec import Output, Project, Spec
-from overnight.spec.schema import inner_schema
+from overnight.spec.schema import Predict, inner_schema
 from overnight.tasks.config import EarlyStopping
+from overnight.tuning.config import Tuning
 
 PAGE = Path(__file__).parents[2] / "docs" / "config.md"
 HEAD = "| key | value | default | what for, and why |\n|---|---|---|---|\n"
@@ -33,7 +34,7 @@ def schemas() -> dict[str, type[BaseModel]]:
     assert info is not None
     return {
         "project": Project, "data": info.data, "model": info.model, "train": info.train,
-        "early_stopping": EarlyStopping, "output": Output,
+        "early_stopping": EarlyStopping, "tuning": Tuning, "predict": Predict, "output": Output,
     }  # fmt: skip
 
 
@@ -56,6 +57,8 @@ def value(kind: Any, limits: tuple[Any, ...] = ()) -> str:
         return " or ".join(value(each, limits) for each in members)
     if get_origin(kind) is tuple:
         return f"list of {value(get_args(kind)[0])}s"
+    if get_origin(kind) is Mapping:
+        return "table, see [tuning.md](tuning.md)"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return "table of keys, below"
     return " ".join([PLAIN[kind], *found])

@@ -56,7 +56,9 @@ def mistakes(folder: Path, text: str, **overrides: str) -> list[tuple[int, str, 
 def test_a_config_may_say_next_to_nothing(tmp_path: Path) -> None:
     found = spec(tmp_path, "")
     assert (found.project.name, found.project.seed) == ("train", 42)
-    assert found.data == Data(image_dir_train=tmp_path / "images")
+    # One model, where nobody says how many folds: mode basic.
+    assert found.data == Data(image_dir_train=tmp_path / "images", valid_fold=0)
+    assert (found.mode, found.stages, found.kind) == ("basic", ("train",), "train")
     assert (found.model, found.train) == (Model(), ImageTrain())
     assert (found.track, found.notify) == (None, {})
     assert found.info.main_metric == "macro_f1"
@@ -317,7 +319,9 @@ words = [
     "task: image_classification\n", "data:\n", "train:\n", "model:", "  epochs: ", "  lr: ", "lr",
     "notify:", "track: ", "output: ", "exp_dir", "${DATA}", "${", "$${", "~", ": ", "\n", "\n  ",
     "- ", "[", "]", "{", "}", "'", '"', "|", "&a", "*a", "!!x", "%YAML", "---", "#", "\t", "0x1",
-    "1e-3", "off", ".inf", "?", "<<: ", "\\", "한", "early_stopping", "class_names: ", "null",
+    "tuning:", "search_space:", "train.lr", "low: ", "choices: ", "mode: ", "highperf", "until: ",
+    "predict: ", "auto_continue: ", "1e-3", "off", ".inf", "?", "<<: ", "\\", "한",
+    "early_stopping", "class_names: ", "null",
 ]  # fmt: skip
 
 
@@ -327,6 +331,10 @@ words = [
 @given(st.lists(st.sampled_from(words) | st.text(max_size=6), max_size=30).map("".join))
 @example("task: image_classification\ndata: {image_dir_train: a, class_names: [null]}\n")
 @example("task: image_classification\ndata: {image_dir_train: \x85}\ntrain: {early_stopping: [1]}")
+@example("task: image_classification\ntuning: [a]\nmode: {}\npredict: yes\nuntil: [7]")
+@example("task: image_classification\ntuning: {search_space: {train.lr: [1], '': {low: 1}, a: }}")
+@example("task: image_classification\ntuning: {search_space: {[a]: {low: 1}}, n_trials: {}}")
+@example("task: image_classification\nmode: highperf\ntrain: []\npredict: 5\nmodel: ''\ndata:")
 def test_any_text_is_a_spec_or_clear_mistakes(tmp_path: Path, text: str) -> None:
     path = tmp_path / "train.yaml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from overnight.ledger.paths import name_problem
 from overnight.spec import Output, Project, Spec, read, write
+from overnight.spec.schema import Predict
 from overnight.tasks.config import EarlyStopping
 from overnight.tasks.image_classification.config import Data, ImageTrain, Model
+from overnight.tuning.config import Tuning
 
 texts = st.text(min_size=1, max_size=8) | st.sampled_from(
     ["no", "1e-3", "0o7", "007", "null", "~", "1:30", "2026-01-01", "${X}", "$${", "a: b", "- a",
@@ -25,6 +27,12 @@ paths = texts.filter(lambda text: "\0" not in text).map(
 )
 names = texts.filter(lambda text: name_problem(text) is None)
 shares = st.floats(0, 0.99)
+spaces = st.dictionaries(
+    st.sampled_from(["train.lr", "train.weight_decay", "model.drop_rate"]),
+    st.builds(lambda low, high: {"low": low, "high": high}, st.floats(0.01, 0.1), shares.filter(
+        lambda high: high > 0.2)),
+    min_size=1,
+)  # fmt: skip
 
 
 @st.composite
@@ -57,6 +65,16 @@ def specs(draw: Any) -> Spec:
         early_stopping=draw(st.none() | st.builds(EarlyStopping, patience=st.integers(1, 9))),
         label_smoothing=draw(shares),
     )
+    tuning = draw(
+        st.none()
+        | st.builds(
+            Tuning,
+            n_trials=st.integers(1, 99),
+            pruner=st.sampled_from(["median", "hyperband", "none"]),
+            epochs=st.none() | st.integers(1, 9),
+            search_space=spaces,
+        )
+    )
     root = draw(paths)
     is_named = draw(st.booleans())
     return Spec(
@@ -65,6 +83,12 @@ def specs(draw: Any) -> Spec:
         data=data,
         model=model,
         train=train,
+        mode=draw(st.sampled_from(["basic", "highperf", "full-pipeline"])),
+        tuning=tuning,
+        auto_continue=tuning is not None and draw(st.booleans()),
+        calibration=draw(st.booleans()),
+        predict=draw(st.builds(Predict, tta=st.sampled_from(["none", "flip", "crops"]))),
+        until=draw(st.none() | st.just("2026-11-22T07:00:00+09:00")),
         track=draw(st.sampled_from([None, (), ("mlflow",), ("wandb", "mlflow")])),
         notify=draw(
             st.fixed_dictionaries(

@@ -325,6 +325,19 @@ def test_a_jobs_progress_within_an_epoch_leaves_the_run_to_the_epochs() -> None:
     assert _known(progress, 40)[0].source == "epochs"
 
 
+def test_a_job_that_has_to_be_over_at_a_time_is_over_by_then() -> None:
+    progress = Progress()
+    for i in range(6):
+        progress.feed_job({"_event": "Progress", "done": i, "total": 50}, 10.0 * i)
+    _, low, high = _known(progress, 50)
+    assert low <= 450 <= high
+    now_us = 1_767_258_000_000_000
+    progress.feed_job({"_event": "Planned", "_t": now_us, "until_us": now_us + 200_000_000}, 50.0)
+    for known in (progress, Progress.restore(progress.snapshot())):
+        _, low, high = _known(known, 60)
+        assert (low, high) == (190, 190)
+
+
 def test_rows_of_the_ledger_are_epochs_too() -> None:
     progress = Progress()
     progress.feed_job({"_event": "Configured", "epochs": 10, "early_stopping": True}, 0)
@@ -577,11 +590,13 @@ def test_a_damaged_snapshot_is_a_fresh_start(junk: object, data: st.DataObject) 
                 "fold",
                 "folds",
                 "early_stopping",
+                "until_us",
+                "_t",
                 "loss",
                 "x",
             ]
         ),
-        _JSON | st.sampled_from(["Progress", "Configured", "EarlyStopped", "epoch"]),
+        _JSON | st.sampled_from(["Progress", "Configured", "EarlyStopped", "Planned", "epoch"]),
     )
 )
 def test_any_record_of_the_job_is_taken_or_left(record: dict[str, object]) -> None:

@@ -102,6 +102,16 @@ def test_it_is_used_where_all_fit_into_a_quarter_of_what_is_free(examples: list[
     assert open_cache(examples, 17).is_kept
 
 
+def test_pictures_of_another_size_go_where_there_is_no_room_for_both(
+    examples: list[Example],
+) -> None:
+    cache.forget()
+    assert open_cache(examples, 16, asked="on").is_kept
+    _, num_bytes = cache._room(examples, 24)
+    assert open_cache(examples, 24, free_bytes=num_bytes * 4).is_kept
+    assert 16 not in cache._STORES
+
+
 def test_an_image_that_vanished_is_named(examples: list[Example]) -> None:
     kept = open_cache(examples, 16, asked="on")
     Path(examples[3].inputs["image"]).unlink()

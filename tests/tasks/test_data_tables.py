@@ -185,6 +185,24 @@ def test_a_fold_column_is_honoured_and_checked(
         scan()
 
 
+def test_folds_that_keep_a_class_from_being_learnt_are_told_before_an_image_is_opened(
+    pets: Mapping[str, str], table: Write, tmp_path: Path
+) -> None:
+    from overnight.tasks.image_classification.config import Data
+    from overnight.tasks.image_classification.data import Reader
+
+    given = {"train_csv": tmp_path / "train.csv", "image_dir_train": tmp_path / "train", "folds": 2}
+    rows = [f"{k},{v},{0 if v == 'dog' else i % 2}\n" for i, (k, v) in enumerate(pets.items())]
+    table("ID,target,fold\n" + "".join(rows))
+    found = Reader().glance(Data.model_validate({**given, "valid_fold": 0}))
+    stops = {each.key: each.examples for each in found if each.stops}
+    assert stops == {"data.fold_one_class": ("fold0",), "data.never_learnt": ("dog (4)",)}
+    rows = [f"{k},{v},{-(i % 2)}\n" for i, (k, v) in enumerate(pets.items())]
+    table("ID,target,fold\n" + "".join(rows))
+    with pytest.raises(UserErrors, match="no fold 1"):
+        Reader().glance(Data.model_validate({**given, "valid_fold": 1}))
+
+
 def test_a_group_column_is_kept(pets: Mapping[str, str], table: Write, scan: Scan) -> None:
     table("ID,target,cage\n" + "".join(f"{k},{v},c{int(k) // 2}\n" for k, v in pets.items()))
     assert [example.group for example in scan(group_col="cage").examples][:4] == [

@@ -140,3 +140,47 @@ def test_which_folds_are_trained() -> None:
     assert folds.to_train([-1, 0], "all") == [0]
     with pytest.raises(UserError, match="no fold 3; they are numbered 0 to 2"):
         folds.to_train([0, 2, 1], 3)
+
+
+# ── classes that a fold does not learn ──────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("fold_of", "to_train", "told"),
+    [
+        ([0, 1, 0, 1, 0, 1], [0, 1], {}),
+        # Validated without a class is no gap: its rows are asked elsewhere.
+        ([0, 1, 0, 1, 1, -1], [0], {}),
+        ([0, 0, 0, 1, 0, 1], [0, 1], {"not_learnt": ("fold0: cat",)}),
+        # The same split, and the fold that has not learnt cats is the only one.
+        ([0, 0, 0, 1, 0, 1], [0], {"never_learnt": ("cat (2)",)}),
+        ([0, 0, 0, 1, 0, 1], [1], {}),
+        ([0, 0, 0, 0, -1, -1], [0],
+         {"fold_one_class": ("fold0",), "never_learnt": ("cat (2)", "dog (2)")}),
+        ([0, 0, 1, 1, 1, 1], [0, 1], {"fold_one_class": ("fold1",)}),
+    ],
+)  # fmt: skip
+def test_a_class_that_a_fold_never_learns_is_told(
+    fold_of: list[int], to_train: list[int], told: dict[str, tuple[str, ...]]
+) -> None:
+    found = folds.gaps(examples(0, 0, 1, 1, 2, 2), fold_of, to_train, ["cat", "dog", "owl"])
+    assert {each.key.removeprefix("data."): each.examples for each in found} == told
+    assert all(each.stops == (each.key != "data.not_learnt") for each in found)
+
+
+def test_a_split_by_class_leaves_no_gap() -> None:
+    rows = examples(*[0] * 30, *[1] * 30, 2, 2, 3)
+    fold_of = split(rows)
+    assert folds.gaps(rows, fold_of, folds.to_train(fold_of, "all"), list("abcd")) == []
+    masks = [replace(row, target="mask.png") for row in rows]
+    assert folds.gaps(masks, fold_of, [0], []) == [], "masks are no classes"
+
+
+def test_many_classes_are_counted() -> None:
+    rows = examples(*range(30), *range(30), 30, 30, 31, 31)
+    fold_of = [0] * 60 + [1, 0, 1, 0]
+    names = [f"class {number}" for number in range(32)]
+    [found] = folds.gaps(rows, fold_of, [0, 1], names)
+    assert found.examples == (
+        "fold0: class 0, class 1, class 2, class 3, class 4 … (+25)",
+    )  # fmt: skip

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import time
 import warnings
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from overnight.agent.mirror import Mirror
+from overnight.agent.mirror import Mirror, main
 from overnight.ledger import files
 from overnight.ledger.paths import RunPaths, create_run
 from overnight.ledger.writer import Pen
 from overnight.outbox import track
 from overnight.outbox.folder import AgentPaths, agent_paths
+from overnight.testing.foreign_wandb import KEY, ForeignWandb
+from overnight.testing.read_back import history_numbers
+
+_PATIENCE_S = 60.0
 
 
 class Bench:
@@ -96,3 +103,83 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     root = tmp_path / 'a root\'s "folder"'
     root.mkdir()
     return Bench(root, agent_paths().make())
+
+
+class Playground:
+    """Mirrors as processes of their own: W&B's library goes on in one after its run is over."""
+
+    def __init__(self, bench: Any, server: ForeignWandb) -> None:
+        self.bench, self.server = bench, server
+        self.pids: list[int] = []
+
+    def run(self, **options: Any) -> RunPaths:
+        tracker = {"name": "wandb", "address": self.server.address, "mode": "online"}
+        run: RunPaths = self.bench.run({**tracker, "project": "digits", **options})
+        return run
+
+    def write(self, run: RunPaths, first: int, last: int, *, attempt: int = 0) -> None:
+        rows = ({"epoch": n, "fold": 0, "loss": n / 7 - attempt} for n in range(first, last))
+        self.bench.write(run, *rows, attempt=attempt)
+
+    def start(self, run: RunPaths, *, again: bool = False) -> int:
+        [asked] = track.ask(run, again=again)
+        pid = os.fork()
+        if pid:
+            self.pids.append(pid)
+            return pid
+        self.server.socket.close()  # else the port stays taken while the server is away
+        code = 1
+        try:
+            code = main(asked.lane)
+        finally:
+            os._exit(code)
+
+    def wait(self, pid: int) -> None:
+        """Until it has gone by itself."""
+        self.until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid)
+        self.pids.remove(pid)
+
+    def end(self, pid: int, number: int) -> None:
+        os.kill(pid, number)
+        os.waitpid(pid, 0)
+        self.pids.remove(pid)
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        until = time.monotonic() + _PATIENCE_S
+        while not holds():
+            assert time.monotonic() < until, self.server.operations[-20:]
+            time.sleep(0.02)
+
+    def rows(self, run: RunPaths, suffix: str = "") -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.server.runs.get(run.run_id + suffix, {}).get(
+            "history", []
+        )
+        return found
+
+    def numbers(self, run: RunPaths, suffix: str = "") -> Counter[tuple[str, int, str]]:
+        return Counter(each for row in self.rows(run, suffix) for each in history_numbers(row))
+
+
+@pytest.fixture
+def play(bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playground]:
+    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    import wandb as library
+
+    from overnight.trackers import base, reach, wandb
+
+    # What takes half a minute on a bad line takes a moment here.
+    monkeypatch.setattr(reach, "_WITHIN_S", 1.0)
+    monkeypatch.setattr(base, "_ANSWERS_WITHIN_S", 3.0)
+    monkeypatch.setattr(wandb, "_TRANSMIT_EVERY_S", 1.0)
+    monkeypatch.setattr(wandb, "_INIT_WITHIN_S", 3.0)
+    monkeypatch.setattr(wandb, "_FINISH_WITHIN_S", 3.0)
+    monkeypatch.setattr(wandb, "_ARRIVES_WITHIN_S", 1.0)
+    library.teardown()  # what this process has of it is no mirror's
+    made = Playground(bench, ForeignWandb())
+    yield made
+    for pid in made.pids:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    made.server.close()

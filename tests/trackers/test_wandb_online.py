@@ -2,86 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import wandb as library
 
-from overnight.agent.mirror import main
 from overnight.ledger import files
 from overnight.ledger.paths import RunPaths
 from overnight.outbox import track
 from overnight.outbox.message import waiting
 from overnight.outbox.standing import Standing, standing
-from overnight.testing.foreign_wandb import KEY, ForeignWandb
-from overnight.testing.read_back import history_numbers
-from overnight.trackers import base, reach, wandb
+from overnight.testing.foreign_wandb import KEY
 
 #: Each starts W&B's library several times.
 pytestmark = pytest.mark.slow
-_PATIENCE_S = 60.0
 #: At the start, in the middle, at the end.
 _OUTAGES = [("refused", "frozen", "500"), ("500", "half", "refused"), ("half", "500", "frozen")]
-
-
-class Playground:
-    """Mirrors as processes of their own: W&B's library goes on in one after its run is over."""
-
-    def __init__(self, bench: Any, server: ForeignWandb) -> None:
-        self.bench, self.server = bench, server
-        self.pids: list[int] = []
-
-    def run(self, **options: Any) -> RunPaths:
-        tracker = {"name": "wandb", "address": self.server.address, "mode": "online"}
-        run: RunPaths = self.bench.run({**tracker, "project": "digits", **options})
-        return run
-
-    def write(self, run: RunPaths, first: int, last: int, *, attempt: int = 0) -> None:
-        rows = ({"epoch": n, "fold": 0, "loss": n / 7 - attempt} for n in range(first, last))
-        self.bench.write(run, *rows, attempt=attempt)
-
-    def start(self, run: RunPaths, *, again: bool = False) -> int:
-        [asked] = track.ask(run, again=again)
-        pid = os.fork()
-        if pid:
-            self.pids.append(pid)
-            return pid
-        code = 1
-        try:
-            code = main(asked.lane)
-        finally:
-            os._exit(code)
-
-    def wait(self, pid: int) -> None:
-        """Until it has gone by itself."""
-        self.until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid)
-        self.pids.remove(pid)
-
-    def end(self, pid: int, number: int) -> None:
-        os.kill(pid, number)
-        os.waitpid(pid, 0)
-        self.pids.remove(pid)
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        until = time.monotonic() + _PATIENCE_S
-        while not holds():
-            assert time.monotonic() < until, self.server.operations[-20:]
-            time.sleep(0.02)
-
-    def rows(self, run: RunPaths, suffix: str = "") -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.server.runs.get(run.run_id + suffix, {}).get(
-            "history", []
-        )
-        return found
-
-    def numbers(self, run: RunPaths, suffix: str = "") -> Counter[tuple[str, int, str]]:
-        return Counter(each for row in self.rows(run, suffix) for each in history_numbers(row))
 
 
 def there(run: RunPaths) -> Standing:
@@ -89,30 +27,9 @@ def there(run: RunPaths) -> Standing:
     return found
 
 
-@pytest.fixture
-def play(bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playground]:
-    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    # What takes half a minute on a bad line takes a moment here.
-    monkeypatch.setattr(reach, "_WITHIN_S", 1.0)
-    monkeypatch.setattr(base, "_ANSWERS_WITHIN_S", 3.0)
-    monkeypatch.setattr(wandb, "_TRANSMIT_EVERY_S", 1.0)
-    monkeypatch.setattr(wandb, "_INIT_WITHIN_S", 3.0)
-    monkeypatch.setattr(wandb, "_FINISH_WITHIN_S", 3.0)
-    monkeypatch.setattr(wandb, "_ARRIVES_WITHIN_S", 1.0)
-    library.teardown()  # what this process has of it is no mirror's
-    made = Playground(bench, ForeignWandb())
-    yield made
-    for pid in made.pids:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    made.server.close()
-
-
 @pytest.mark.parametrize(("at_start", "in_the_middle", "at_the_end"), _OUTAGES)
 def test_whatever_it_does_every_number_is_there_once(
-    play: Playground, at_start: str, in_the_middle: str, at_the_end: str
+    play: Any, at_start: str, in_the_middle: str, at_the_end: str
 ) -> None:
     server, run = play.server, play.run()
     play.write(run, 0, 20)
@@ -146,7 +63,7 @@ def test_whatever_it_does_every_number_is_there_once(
     assert server.runs[run.run_id]["exit"] == 0
 
 
-def test_a_run_that_was_sent_and_went_on_is_there_once(play: Playground) -> None:
+def test_a_run_that_was_sent_and_went_on_is_there_once(play: Any) -> None:
     run = play.run()
     play.write(run, 0, 20)
     mirror = play.start(run)
@@ -173,7 +90,7 @@ def test_a_run_that_was_sent_and_went_on_is_there_once(play: Playground) -> None
     assert ("job-config", ["latest"]) in play.server.artifacts
 
 
-def test_rows_that_it_does_not_take_are_not_given_up(play: Playground) -> None:
+def test_rows_that_it_does_not_take_are_not_given_up(play: Any) -> None:
     run = play.run()
     play.write(run, 0, 20)
     play.bench.end(run)
@@ -187,7 +104,7 @@ def test_rows_that_it_does_not_take_are_not_given_up(play: Playground) -> None:
     assert len(play.rows(run)) == 20
 
 
-def test_a_run_deleted_there_comes_back_only_when_asked_for(play: Playground) -> None:
+def test_a_run_deleted_there_comes_back_only_when_asked_for(play: Any) -> None:
     run = play.run()
     play.write(run, 0, 5)
     mirror = play.start(run)
@@ -206,7 +123,7 @@ def test_a_run_deleted_there_comes_back_only_when_asked_for(play: Playground) ->
 
 
 def test_a_wrong_key_is_told_once_and_the_right_one_helps(
-    play: Playground, monkeypatch: pytest.MonkeyPatch
+    play: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = play.run()
     files.replace(run.notify_json, files.to_json({"schema": 1, "channels": ["phone"]}))

@@ -404,3 +404,24 @@ def test_a_run_says_where_its_records_go(root: Path, monkeypatch: pytest.MonkeyP
     assert "entity" not in mine["mlflow"].options
     assert [each.options["project"] for each in mine.values()] == ["p", "p"]
     assert "k" * 40 not in (run.dir / "track.json").read_text()
+
+
+def test_trials_are_no_runs_of_their_own_unless_asked_for(root: Path) -> None:
+    from overnight.ledger import own_run
+
+    with init_run("search", root=root) as search:
+        folder = RunPaths(str(search.dir))
+        for number, outcome in enumerate(["finished", "stopped"]):
+            trial = own_run.make_child(folder, number, {"train.lr": 0.1 + number})
+            own_run.write_end(trial, {"attempt": 0, "code": 0, "outcome": outcome})
+    other = init_run("other", root=root)
+    other.finish()
+    assert [run.name for run in get_runs(root)] == ["other", "search"]
+    trials = get_runs(root, parent=search.run_id)
+    assert [run.run_id for run in trials] == [f"{search.run_id}-trial000{n}" for n in (1, 0)]
+    assert [run.config["train.lr"] for run in trials] == [1.1, 0.1]
+    assert [run.parent for run in trials] == [search.run_id] * 2
+    found = get_runs(root, children=True, state="stopped")
+    assert [run.run_id for run in found] == [trials[0].run_id]
+    assert len(get_runs(children=True)) == 4
+    assert get_runs(root, parent="nobody") == []

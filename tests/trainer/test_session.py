@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import io
 import json
 import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from overnight import spec as specs
 from overnight.errors import OvernightError, UserError, UserErrors
-from overnight.ledger import files, job
-from overnight.ledger.paths import RunPaths, create_run
-from overnight.ledger.reader import read
-from overnight.testing.fits import TINY, images
+from overnight.ledger.paths import RunPaths
+from overnight.testing.sessions import (
+    EPOCHS,
+    FOLDS,
+    NUM,
+    Attempt,
+    attempt,
+    begin,
+    small_config,
+)
 from overnight.trainer.console import Console
 from overnight.trainer.stop import SignalStop, Stopped
 
 pytest.importorskip("torch")
-
-NUM, FOLDS, EPOCHS = 24, 2, 2
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One attempt of a training, and what it said."""
-
-    run: RunPaths
-    log: str
-    error: BaseException | None
-
-    def records(self, base: str) -> list[dict[str, Any]]:
-        return read(self.run.dir, base).records
-
-    def array(self, name: str) -> np.ndarray[Any, Any]:
-        return np.load(self.run.at("oof", name), allow_pickle=False)
 
 
 class StopBehind(SignalStop):
@@ -61,73 +45,9 @@ class StopBehind(SignalStop):
         super().leave_if_asked()
 
 
-def data(folder: Path) -> Path:
-    """Pictures and their table; a config beside them."""
-    with (folder / "train.csv").open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["ID", "target"])
-        for example in images(folder / "images", NUM):
-            table.writerow([example.id.zfill(4), f"class {example.target}"])
-    config = folder / "tiny.yaml"
-    config.write_text(
-        f"task: image_classification\n"
-        f"data: {{train_csv: train.csv, image_dir_train: images, folds: {FOLDS}}}\n"
-        f"model: {{name: {TINY}, pretrained: false, drop_rate: 0.2}}\n"
-        f"train: {{img_size: 32, batch_size: 4, epochs: {EPOCHS}, lr: 1e-2, num_workers: 0,"
-        f" augmentation: basic, log_interval: 1}}\n"
-    )
-    return config
-
-
-def begin(config: Path, root: Path, **overrides: str) -> RunPaths:
-    """A run's folder, as the CLI makes it."""
-    run = create_run(str(root), "train", "tiny")
-    asked = {name.replace("__", "."): text for name, text in overrides.items()}
-    specs.write(specs.read(config, asked), run.config_yaml)
-    files.replace(run.launch_json, files.to_json({"root": run.root, "argv": ["train"]}))
-    return run
-
-
-def attempt(
-    run: RunPaths, number: int = 0, stop: SignalStop | None = None, *, unsaved: int = 0
-) -> Attempt:
-    """Trains; an error is a part of the answer. ``unsaved``: what the disk refused before."""
-    import torch
-
-    from overnight.trainer.session import Session
-
-    torch.set_num_threads(1)
-    out = io.StringIO()
-    error: BaseException | None = None
-    console = Console(out)
-    console.num_unsaved["fold0"] = unsaved
-    with in_run(run, number):
-        try:
-            Session(run, console, stop or SignalStop()).train()
-        except (OvernightError, UserErrors, Stopped, OSError) as raised:
-            error = raised
-    return Attempt(run, out.getvalue(), error)
-
-
-@contextlib.contextmanager
-def in_run(run: RunPaths, number: int) -> Iterator[None]:
-    """This process is the run's job, as the supervisor would have made it."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(job, "_job", None)
-    patch.setattr(job, "_jobs", {})
-    patch.setenv("OVERNIGHT_RUN_DIR", run.dir)
-    patch.setenv("OVERNIGHT_ATTEMPT", str(number))
-    try:
-        yield
-    finally:
-        if (mine := job.current()) is not None:
-            mine.close()
-        patch.undo()
-
-
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return data(tmp_path_factory.mktemp("data"))
+    return small_config(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +101,8 @@ def test_its_numbers_are_scikit_learns(whole: Attempt) -> None:
 
     logits_NK, truth_N = whole.array("oof_logits.npy"), whole.array("oof_targets.npy")
     powers_NK = np.exp(logits_NK.astype(np.float64))
-    summary = whole.records("metrics")[-1]
-    assert summary["_kind"] == "summary"
+    summary, total = whole.records("metrics")[-2:]
+    assert summary["_kind"] == total["_kind"] == "summary"
     guess_N = logits_NK.argmax(axis=1)
     assert summary["accuracy"] == pytest.approx(accuracy_score(truth_N, guess_N), abs=1e-6)
     expected = f1_score(truth_N, guess_N, average="macro")
@@ -190,7 +110,7 @@ def test_its_numbers_are_scikit_learns(whole: Attempt) -> None:
     probabilities_NK = powers_NK / powers_NK.sum(axis=1, keepdims=True)
     expected = log_loss(truth_N, probabilities_NK, labels=[0, 1, 2])
     assert summary["valid_loss"] == pytest.approx(expected, abs=1e-5)
-    assert summary["total_time_s"] > 0
+    assert total["total_time_s"] > 0
 
 
 def test_the_model_folder_says_what_it_is(whole: Attempt) -> None:
@@ -296,7 +216,7 @@ def test_a_stop_between_two_folds_costs_nothing(
 
 
 def test_other_data_is_refused(tmp_path: Path) -> None:
-    config = data(tmp_path)
+    config = small_config(tmp_path)
     run = begin(config, tmp_path)
     first = attempt(run, 0, StopBehind(Path(run.at("plan.json"))))
     assert isinstance(first.error, Stopped), first.log
@@ -312,7 +232,7 @@ def test_a_moved_root_takes_its_data_along(tmp_path: Path) -> None:
 
     before, after = tmp_path / "before", tmp_path / "after"
     before.mkdir()
-    run = begin(data(before), before)
+    run = begin(small_config(before), before)
     inside = Path(run.dir).relative_to(before)
     before.rename(after)
     moved = dict(paths(read_spec(RunPaths(str(after / inside)))))
@@ -324,7 +244,7 @@ def test_a_moved_root_takes_its_data_along(tmp_path: Path) -> None:
 
 
 def test_a_problem_that_stops_is_told_before_torch_is_asked_for(tmp_path: Path) -> None:
-    config = data(tmp_path)
+    config = small_config(tmp_path)
     (tmp_path / "images" / "0003.png").write_bytes(b"no picture")
     found = attempt(begin(config, tmp_path))
     assert isinstance(found.error, UserErrors)

@@ -15,7 +15,7 @@ from overnight.errors import UserError
 from overnight.ledger.paths import RunPaths, create_run
 from overnight.tasks.base import FitResult, Scope
 from overnight.tasks.image_classification.config import INFO
-from overnight.trainer import kept, model_folder, oof, pictures
+from overnight.trainer import kept, members, oof, pictures
 from overnight.trainer.console import Console
 
 
@@ -84,7 +84,7 @@ def test_a_model_folder_is_replaced_whole_or_not_at_all(
     folds = [_fold(run, 0, b"zero"), _fold(run, 1, b"one")]
 
     def build(labels: list[str]) -> Path:
-        return model_folder.build(
+        return members.build(
             run, INFO, folds, labels=labels, metrics={"macro_f1": 0.5}, data_fingerprint="f"
         )
 
@@ -97,7 +97,7 @@ def test_a_model_folder_is_replaced_whole_or_not_at_all(
     def full(_folder: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(model_folder, "listing", full)
+    monkeypatch.setattr(members, "listing", full)
     with pytest.raises(OSError, match="No space"):
         build(["c", "d"])
     assert json.loads((folder / "overnight.json").read_text())["labels"] == ["a", "b"]

@@ -88,15 +88,22 @@ JOB_SIDE = with_what_they_import(
 )
 #: They import the framework or the tracker they are for: that is their whole work. The trainer and
 #: a tracker's copier are processes of their own; `testing/` tries them.
-_FRAMEWORK_ROOMS = {"integrations", "tasks", "trainer", "trackers", "tracking", "testing"}
+_FRAMEWORK_ROOMS = {
+    "integrations", "prediction", "tasks", "trainer", "trackers", "tracking", "testing",
+}  # fmt: skip
 NO_FRAMEWORKS = [
     path for path in SOURCES if path.relative_to(PACKAGE).parts[0] not in _FRAMEWORK_ROOMS
 ]
 #: Of those rooms what a verb or the agent may import at any time.
 LIGHT = sorted(
     {
-        *(PACKAGE / "tasks" / f"{name}.py" for name in ("__init__", "base", "config", "folds")),
+        *(
+            PACKAGE / "tasks" / f"{name}.py"
+            for name in ("__init__", "base", "config", "folds", "predictor")
+        ),
+        *(PACKAGE / "prediction" / f"{name}.py" for name in ("__init__", "asked", "form")),
         *PACKAGE.glob("tasks/*/__init__.py"),
+        *PACKAGE.glob("tasks/*/inputs.py"),
         *PACKAGE.glob("tasks/*/config.py"),
         *PACKAGE.glob("tasks/*/data.py"),
         PACKAGE / "trackers" / "__init__.py",

@@ -24,6 +24,7 @@ from overnight.ledger.state import ENDED, Unattended, view
 from overnight.outbox.folder import AgentPaths
 from overnight.outbox.message import Message, is_known, put
 from overnight.outbox.reserve import give_back_if_full
+from overnight.supervisor import report
 from overnight.supervisor.ending import log_tail, settle
 
 assert sys.platform != "win32"
@@ -36,6 +37,8 @@ _AWAY_S = 86_400.0
 _OLD_US = 30 * 86_400 * 1_000_000
 _PUTS_FOR_S = 0.5
 _MOST_COMPLAINTS = 20
+#: What the run's page goes along with.
+_WITH_REPORT = frozenset(["finished", "early_stopped", "crashed", "stopped"])
 
 
 class Followed:
@@ -67,6 +70,8 @@ class Followed:
         #: What went wrong in Overnight itself: each thing is written to the log once.
         self._complained: set[str] = set()
         self._ended = False
+        #: The monotonic clock when that was seen first.
+        self._ended_at = 0.0
         #: Where the newest attempt's output begins in the log.
         self._log_from = 0
         self._status: dict[str, Any] = {}
@@ -177,7 +182,7 @@ class Followed:
         if event == "Exited":
             self._ended = record.get("final", True) is True
         elif event in ("Started", "Resumed", "Adopted", "Restarting"):
-            self._ended = False
+            self._ended, self._ended_at = False, 0.0
         if event == "Started":
             log_bytes = record.get("log_bytes")
             self._log_from = log_bytes if isinstance(log_bytes, int) else 0
@@ -228,11 +233,21 @@ class Followed:
         facts: dict[str, Any] = {}
         self.has_more = False
         while self._pending and time.monotonic() < until:
+            if self._pending[0].event in _WITH_REPORT and self._report_is_due():
+                return  # its supervisor wakes this process when it is there
             self._attempt(partial(self._put, self._pending[0], facts))
             del self._pending[0]
             # From the first on: with that one the facts were gathered, however long it took.
             until = min(until, time.monotonic() + _PUTS_FOR_S)
         self.has_more = bool(self._pending)
+
+    def _report_is_due(self) -> bool:
+        """Whether the run's page is worth a moment's wait, so that it goes with its end."""
+        now = time.monotonic()
+        if not self._ended:
+            return False
+        self._ended_at = self._ended_at or now
+        return now - self._ended_at < report.WITHIN_S and report.is_due(self.run)
 
     def _put(self, alert: Alert, facts: dict[str, Any]) -> None:
         """One message per channel. Raises OSError if the outbox cannot be written.
@@ -243,6 +258,9 @@ class Followed:
         """
         special = dict(alert.facts)
         named = _texts(special.pop("channels", None)) or self.settings.channels
+        attached = _texts(special.get("files"))
+        if alert.event in _WITH_REPORT and report.is_there(self.run):
+            attached += (self.run.report,)
         message = Message(
             key=f"{self.run.dir}\0{alert.key}",
             channel="",
@@ -252,7 +270,7 @@ class Followed:
             live=alert.live,
             template=self.settings.template,
             language=self.settings.language,
-            files=_texts(special.get("files")),
+            files=attached,
             run_dir=self.run.dir,
         )
         for channel in named:

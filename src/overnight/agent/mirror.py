@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from overnight.agent.children import be_child
@@ -47,6 +48,8 @@ _SIGN_EVERY_S = 5.0
 _REFUSED_WAIT_S = 3600.0
 #: What a tracker's client loads where it is installed and needs for nothing of ours: 50 MB.
 _DOES_WITHOUT = {"mlflow": ("pandas", "numpy")}
+#: So many trials of searches are under way at a time: each is open in the tracker's library.
+_MOST_PARTS = 8
 _SECOND_US = 1_000_000
 _MOST_ERROR_CHARS = 500
 
@@ -70,6 +73,8 @@ class Mirror:
         self._state = files.read_json(paths.tracker_state(lane)) or {}
         self._env: dict[str, str] = {}
         self._signed_at = 0.0
+        #: A run's folder → its ``track.end_mark``, and the parts that were all there by then.
+        self._arrived: dict[str, tuple[int, set[str]]] = {}
 
     def work(self) -> None:
         """Sends until nothing is left and nothing is to come, or the tracker does not answer.
@@ -121,9 +126,39 @@ class Mirror:
 
     def _take_up(self, tracker: Tracker) -> None:
         for asked in track.asked():
-            key = self.paths.mirrored(asked.run.dir, asked.tracker)
+            key = self._key(asked)
             if asked.lane == self.lane and key not in self.copies and not asked.wait_s():
                 self.copies[key] = Copy(asked, tracker)
+        num_parts = sum(_is_part(copy) for copy in self.copies.values())
+        for whole in [copy for copy in self.copies.values() if copy.is_there]:
+            room = max(0, _MOST_PARTS - num_parts)
+            for asked in list(islice(self._parts_of(whole), room)):
+                self.copies[self._key(asked)] = Copy(asked, tracker)
+                num_parts += 1
+
+    def _key(self, asked: track.Asked) -> str:
+        return self.paths.mirrored(asked.run.dir, asked.tracker)
+
+    def _parts_of(self, whole: Copy) -> Iterator[track.Asked]:
+        """The parts of a run that are yet to be taken along, and not under way."""
+        word, mark = whole.asked.tracker, track.end_mark(whole.run)
+        was, arrived = self._arrived.get(whole.run.dir, (mark, set()))
+        if was != mark:  # it has gone on: what was cut off with it may have as well
+            arrived = set()
+        self._arrived[whole.run.dir] = mark, arrived
+        for part in track.parts(whole.run, word, but=arrived):
+            asked = track.Asked(part, word, self.lane)
+            if self._key(asked) in self.copies or track.stands_alone(part, word):
+                continue
+            if Copy(asked, whole.tracker).was_taken:
+                arrived.add(part.dir)
+            else:
+                yield asked
+
+    def _is_whole(self, copy: Copy) -> bool:
+        """Whether nothing of a run, its parts included, is to come."""
+        under_way = any(each.run.parent == copy.run for each in self.copies.values())
+        return not under_way and next(self._parts_of(copy), None) is None
 
     def _look_at_all(self) -> bool | None:
         """One look at each run; whether more is at hand, None if the tracker is to be left alone.
@@ -133,7 +168,13 @@ class Mirror:
         """
         busy = has_answered = False
         failed: list[tuple[Copy, str]] = []
-        for key, copy in list(self.copies.items()):
+        begun = time.monotonic()
+        for key, copy in sorted(self.copies.items(), key=lambda each: _is_part(each[1])):
+            if _is_part(copy):
+                if time.monotonic() - begun > _LOOK_AGAIN_S:
+                    busy = True  # the runs themselves first: a thousand trials do not hold them up
+                    break
+                self.copies[key] = self.copies.pop(key)  # the next round begins with another one
             before = copy.num_answers
             try:
                 busy = self._look(copy) or busy
@@ -142,10 +183,13 @@ class Mirror:
                 failed.append((copy, error.why))
                 if len(failed) > 1:
                     break
+            if copy.is_closed and (_is_part(copy) or self._is_whole(copy)):
+                copy.has_all_parts()
             if copy.is_done and key in self.copies:
                 track.done(copy.asked)
                 busy = True
                 del self.copies[key]
+                self._arrived.pop(copy.run.dir, None)
             if self._must_go():
                 break
         if not failed:
@@ -154,10 +198,15 @@ class Mirror:
         if others or not has_answered:
             self._retry(why)
             return None
-        del self.copies[self.paths.mirrored(copy.run.dir, copy.asked.tracker)]
         why = redact(why, self._secrets())[:_MOST_ERROR_CHARS]
-        track.defer(copy.asked, backoff_s(copy.asked.failures + 1), why)
+        self._defer(copy.asked, backoff_s(copy.asked.failures + 1), why)
         return True
+
+    def _defer(self, asked: track.Asked, seconds: float, why: str) -> None:
+        self.copies.pop(self._key(asked), None)
+        if asked.run.parent is not None and not asked.said:
+            asked = track.stand_alone(asked)
+        track.defer(asked, seconds, why)
 
     def _look(self, copy: Copy) -> bool:
         """One look at one run; whether more is at hand. Raises Retry."""
@@ -203,9 +252,9 @@ class Mirror:
             with contextlib.suppress(OSError):
                 mine = copy or Copy(asked, _NONE)
                 mine.note_trouble(what, fix)
-                tell(self.paths, asked.run, asked.tracker, f"{what}. {fix}")
-            track.defer(asked, _REFUSED_WAIT_S, what)
-            self.copies.pop(self.paths.mirrored(asked.run.dir, asked.tracker), None)
+                whole = asked.run.parent or asked.run
+                tell(self.paths, whole, asked.tracker, f"{what}. {fix}")
+            self._defer(asked, _REFUSED_WAIT_S, what)
 
     def _save(self, state: dict[str, Any]) -> None:
         self._state = state
@@ -261,6 +310,10 @@ class Mirror:
         finally:
             over.set()
             thread.join()
+
+
+def _is_part(copy: Copy) -> bool:
+    return copy.run.parent is not None
 
 
 class _None:

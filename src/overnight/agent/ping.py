@@ -74,13 +74,15 @@ class Ping:
 def ping() -> int:
     """The child: one GET. What becomes of it does not matter, and it stands in no log."""
     from http.client import HTTPException
-    from urllib.request import Request, urlopen
+    from urllib.request import Request, build_opener
 
     url = heartbeat_url()
     if not url.startswith(("http://", "https://")):
         return 2
     try:
-        with urlopen(Request(url, headers={"User-Agent": "overnight"}), timeout=_TIMEOUT_S) as got:
+        # Not `urlopen`: it keeps the proxy of its first use in this process.
+        request = Request(url, headers={"User-Agent": "overnight"})
+        with build_opener().open(request, timeout=_TIMEOUT_S) as got:
             got.read(1024)
     except (OSError, HTTPException, ValueError):  # URLError is an OSError
         return 1

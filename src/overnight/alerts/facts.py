@@ -76,7 +76,7 @@ def facts_of(run: RunPaths, view: View, *, now_us: int) -> dict[str, Any]:
     if info.get("supervised") is False:
         facts["own"] = True
     else:
-        facts["resume"] = "overnight resume " + _quoted(run.run_id)
+        facts["resume"] = "overnight resume " + quoted(run.run_id)
     facts.update(_progress(status.get("estimate"), age_s if moving else None))
     facts.update(_numbers(run, status, facts))
     facts.update(_ending(view, events))
@@ -102,7 +102,7 @@ def _text(value: object, limit: int = 200) -> str:
     return line(value, limit) if isinstance(value, str) else ""
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
     """``word`` as one would type it into a shell; Hangul needs no quotes there."""
     return word if _BARE_WORD.fullmatch(word) else shlex.quote(word)
 

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from overnight.ledger.format import EPOCH, MAX_LINE_BYTES, Row, decode, row
+from overnight.ledger.format import EPOCH, MAX_LINE_BYTES, STEP, Row, decode, row
 from overnight.ledger.paths import RunPaths
 from overnight.ledger.reader import current, stems
 from overnight.ledger.writer import segment_path, segments
@@ -18,6 +18,7 @@ _EPOCH_ROWS_BYTES = 64 * 1024 * 1024
 _ALL_ROWS_BYTES = 8 * 1024 * 1024
 _SAMPLES = 64
 _IS_EPOCH = re.compile(rb'"_kind":\s?"epoch"')
+_IS_SLOW = re.compile(rb'"_kind":\s?"(?:epoch|summary)"')
 
 
 def epoch_rows(run: RunPaths) -> tuple[list[Row], bool]:
@@ -25,6 +26,17 @@ def epoch_rows(run: RunPaths) -> tuple[list[Row], bool]:
 
     Of a ledger beyond 64 MiB the newest part is read.
     """
+    rows, whole = _slow_rows(run, _IS_EPOCH)
+    return [each for each in rows if each.kind == EPOCH], whole
+
+
+def slow_rows(run: RunPaths) -> list[Row]:
+    """The rows that count and are no steps: those that close an epoch, a fold or the run."""
+    rows, _ = _slow_rows(run, _IS_SLOW)
+    return [each for each in rows if each.kind != STEP]
+
+
+def _slow_rows(run: RunPaths, wanted: re.Pattern[bytes]) -> tuple[list[Row], bool]:
     found: list[Row] = []
     whole, room = True, _EPOCH_ROWS_BYTES
     for stem, segment, size in reversed(_files(run)):
@@ -33,8 +45,8 @@ def epoch_rows(run: RunPaths) -> tuple[list[Row], bool]:
         room -= take
         if take:
             lines = _lines(segment_path(run.dir, stem, segment), size - take, take)
-            found += _rows((line for line in lines if _IS_EPOCH.search(line)), stem, segment)
-    return current(_ordered(each for each in found if each.kind == EPOCH)), whole
+            found += _rows((line for line in lines if wanted.search(line)), stem, segment)
+    return current(_ordered(found)), whole
 
 
 def all_rows(run: RunPaths) -> tuple[list[Row], bool]:

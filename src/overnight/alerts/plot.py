@@ -5,7 +5,6 @@ Nothing but the standard library: whoever sends messages needs no plotting libra
 
 from __future__ import annotations
 
-import math
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from overnight.alerts import names
 from overnight.alerts.canvas import Canvas, Colour
 from overnight.alerts.history import all_rows, epoch_rows
 from overnight.alerts.letters import Point, can_write, width
+from overnight.alerts.scale import MAX, Scale, num_decimals_of, tick, ticks, upright
 from overnight.alerts.spoken import number
 from overnight.ledger import files
 from overnight.ledger.format import Row
@@ -31,12 +31,8 @@ _AXIS: Colour = (176, 183, 193)
 _TRAIN: Colour = (37, 99, 235)
 _VALID: Colour = (234, 110, 16)
 _OTHERS: Sequence[Colour] = (_TRAIN, _VALID, (13, 148, 136))
-#: Beyond it nothing is a loss or a step, and sums overflow. NaN is not below it either.
-_MAX = 1e15
 #: More points than this are averaged: a pixel shows no more.
 _POINTS_AT_MOST = 360
-#: Where the highest is so many times the lowest, the lowest would be a flat line.
-_LOG_FROM = 30.0
 _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 _PICTURES_AT_MOST = 3
 #: What mail servers and chats take without a word.
@@ -120,7 +116,7 @@ def _curves(rows: Sequence[Row], axis: Callable[[Row], int | None]) -> list[_Cur
     found = []
     for name, colour in chosen:
         at = ((axis(each), each.values[name]) for each in rows if name in each.values)
-        points = {float(x): y for x, y in at if x is not None and abs(x) < _MAX and abs(y) < _MAX}
+        points = {float(x): y for x, y in at if x is not None and abs(x) < MAX and abs(y) < MAX}
         if len(points) > 1:
             noisy = len(points) > _POINTS_AT_MOST / 3
             found.append(_Curve(name, colour, _thinned(sorted(points.items())), noisy))
@@ -154,41 +150,21 @@ def _smooth(points: Sequence[Point]) -> Sequence[Point]:
 # ── drawing ─────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """Values to places on the paper; ``log``: by their logarithm."""
-
-    low: float
-    high: float
-    begin: float
-    end: float
-    log: bool = False
-
-    def __call__(self, value: float) -> float:
-        low, high, value = (
-            (math.log(self.low), math.log(self.high), math.log(value))
-            if self.log
-            else (self.low, self.high, value)
-        )
-        share = (value - low) / (high - low)
-        return self.begin + share * (self.end - self.begin)
-
-
 def _drawn(curves: Sequence[_Curve], unit: str, run_id: str) -> bytes:
     paper = Canvas(_WIDTH, _HEIGHT)
     xs = [x for curve in curves for x, _ in curve.points]
     ys = [y for curve in curves for _, y in curve.points]
-    across = _Scale(min(xs), max(xs), _LEFT + 8, _RIGHT - 10)
-    up, ticks = _upright(min(ys), max(ys))
-    num_decimals = 0 if up.log else max((_num_decimals(value) for value in ticks), default=0)
-    for value in ticks:
+    across = Scale(min(xs), max(xs), _LEFT + 8, _RIGHT - 10)
+    up, marks = upright(min(ys), max(ys), _BOTTOM, _TOP)
+    num_decimals = 0 if up.log else max((num_decimals_of(value) for value in marks), default=0)
+    for value in marks:
         y = up(value)
         paper.polyline([(_LEFT, y), (_RIGHT, y)], 1.0, _GRID)
-        paper.text_right(_tick(value, num_decimals), _LEFT - 9, y + _SMALL / 2, _SMALL, _GREY)
-    for value in _ticks(across.low, across.high, 9, whole=True):
+        paper.text_right(tick(value, num_decimals), _LEFT - 9, y + _SMALL / 2, _SMALL, _GREY)
+    for value in ticks(across.low, across.high, 9, whole=True):
         x = across(value)
         paper.polyline([(x, _BOTTOM), (x, _BOTTOM + 4)], 1.0, _AXIS)
-        text = _tick(value, largest=across.high)
+        text = tick(value, largest=across.high)
         paper.text(text, x - width(text, _SMALL) / 2, _BOTTOM + 18, _SMALL, _GREY)
     paper.polyline([(_LEFT, _BOTTOM), (_RIGHT, _BOTTOM)], 1.2, _AXIS)
     paper.text_right(unit, _RIGHT, _BOTTOM + 36, _LABEL, _GREY)
@@ -206,47 +182,6 @@ def _drawn(curves: Sequence[_Curve], unit: str, run_id: str) -> bytes:
     _mark_best(paper, curves, lines)
     _legend(paper, curves, run_id, "log scale" if up.log else "")
     return paper.png()
-
-
-def _upright(low: float, high: float) -> tuple[_Scale, list[float]]:
-    """The scale of the losses and its ticks."""
-    if low > 1 / _MAX and high / low >= _LOG_FROM:
-        low, high = low / 1.15, high * 1.15
-        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        steps = (1, 2, 5) if len(decades) <= 4 else (1,)
-        every = max(1, len(decades) // 8)
-        marks = [step * 10.0**exponent for exponent in decades[::every] for step in steps]
-        return _Scale(low, high, _BOTTOM, _TOP, log=True), [m for m in marks if low <= m <= high]
-    margin = (high - low) * 0.06 or max(abs(high) * 0.1, 1e-12)
-    low, high = low - margin, high + margin
-    return _Scale(low, high, _BOTTOM, _TOP), _ticks(low, high, 6)
-
-
-def _ticks(low: float, high: float, at_most: int, *, whole: bool = False) -> list[float]:
-    """Round numbers within a range."""
-    rough = (high - low) / at_most
-    if rough <= 0 or not math.isfinite(rough):
-        return []
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * each for each in (1, 2, 5, 10) if power * each >= rough * (1 - 1e-9))
-    step = max(1.0, step) if whole else step
-    first = math.ceil(low / step - 1e-9)
-    marks = [at * step for at in range(first, first + at_most + 2)]
-    return [mark for mark in marks if low - step * 1e-6 <= mark <= high + step * 1e-6]
-
-
-def _tick(value: float, num_decimals: int = 0, largest: float = 0.0) -> str:
-    """A tick's number: ``0.50`` beside ``0.25``, ``5k`` beside ``20k``, ``1e-05``."""
-    if value != 0 and (abs(value) < 1e-3 or max(abs(value), largest) >= 1e4):
-        for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-            if size <= abs(value) < size * 1e3:
-                return f"{value / size:.4g}{letter}"
-        return f"{value:.2g}"
-    return f"{value:.{num_decimals}f}" if num_decimals else f"{value:.4g}"
-
-
-def _num_decimals(value: float) -> int:
-    return len(f"{value:.4g}".partition(".")[2]) if 1e-3 <= abs(value) < 1e4 else 0
 
 
 def _mark_best(paper: Canvas, curves: Sequence[_Curve], lines: Sequence[Sequence[Point]]) -> None:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 #: Each verb is the module of its name, in the order the help page shows.
 VERBS = (
-    "run", "new", "train", "check", "ls", "status", "logs", "top", "stop", "resume", "wait", "rm",
-    "sync", "ui", "notify", "agent", "convert", "doctor",
+    "run", "new", "train", "tune", "calibrate", "predict", "report", "check", "ls", "status",
+    "logs", "top", "stop", "resume", "wait", "rm", "sync", "ui", "notify", "agent", "convert",
+    "doctor",
 )  # fmt: skip
 #: On Windows these work; the others need processes as Linux and macOS have them.
 _EVERYWHERE = ("convert", "doctor")

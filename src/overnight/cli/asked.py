@@ -31,6 +31,11 @@ Track = Annotated[
 ]
 Root = Annotated[str | None, typer.Option(help=say("run.root"))]
 Json = Annotated[bool, typer.Option("--json", help=say("cli.json"))]
+#: Of a search. Texts, so that what is wrong with them is told together with the config's mistakes.
+Trials = Annotated[str | None, typer.Option("--n-trials", metavar="N", help=say("train.n_trials"))]
+OptunaConfig = Annotated[
+    str, typer.Option("--optuna-config", metavar="FILE", help=say("train.optuna_config"))
+]
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h)?")
 

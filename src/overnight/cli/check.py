@@ -283,6 +283,7 @@ def _try(ready: Ready, how: How, *, quiet: bool) -> TrialResult:
 
     job = job_of(ready)
     assert ready.kind != "config", "prepare refuses it"
+    assert ready.kind != "own", "it has verbs of its own"
     asked = TrialAsked(
         kind=ready.kind,
         argv=ready.argv,

@@ -35,6 +35,7 @@ from overnight.ledger.state import ENDED, Elsewhere, Finished, Running, exit_sta
 from overnight.messages import say
 from overnight.outbox.standing import standing
 from overnight.outbox.track import wanted
+from overnight.supervisor import report
 
 _READ_EVERY_S, _LOOK_EVERY_S = 0.1, 0.5
 _BLOCK_BYTES = 256 * 1024
@@ -42,6 +43,8 @@ _BLOCK_BYTES = 256 * 1024
 _LAST_LINE_S = 3.0
 #: What a mirror needs to start and to take the last records along, and a bit.
 _TRACKERS_S = 30.0
+#: What the page about a run takes, and a good deal.
+_REPORT_S = 10.0
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _BAR_COLUMNS, _SHORT_BAR_COLUMNS, _WIDE_COLUMNS = 24, 12, 100
 #: Where nothing can be redrawn, progress gets a line of its own each time it has come so far.
@@ -70,7 +73,8 @@ def follow(run: RunPaths, *, last: int | None = None) -> int:
     echo("\n".join(portrait(seen, ending=True)))
     if not isinstance(seen.view.state, Elsewhere):
         _tell_of_trackers(run)
-    if run.kind == "train":
+        _tell_of_report(run)
+    if run.kind in ("train", "pipeline"):
         echo(_training_end(seen))
     code = exit_status(seen.view.state)
     return 125 if code is None else code
@@ -97,6 +101,18 @@ def _tell_of_trackers(run: RunPaths) -> None:
         echo(say(key, run=quoted(run.run_id), **fields).rstrip())
         if each.trouble:
             echo("  " + say("train.trouble", tracker=each.tracker, trouble=plain(each.trouble)))
+
+
+def _tell_of_report(run: RunPaths) -> None:
+    """Says where the page about the run is, once it is there."""
+    until = time.monotonic() + _REPORT_S
+    try:
+        while report.is_due(run) and time.monotonic() < until:
+            time.sleep(_READ_EVERY_S)
+    except KeyboardInterrupt:
+        echo()
+    if report.is_there(run):
+        echo(say("report.written", path=plain(run.report)))
 
 
 def _where(run: RunPaths, url: str) -> str:

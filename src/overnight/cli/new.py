@@ -58,7 +58,8 @@ def register(app: typer.Typer) -> None:
         assert starter is not None
         values: dict[str, Any] = {"project.name": _name(folder), **chosen}
         values |= _relative(found.values, folder) if found else starter.placeholders
-        made = _make(folder, info, starter, values)
+        same = {key: value for key, value in values.items() if key.startswith("data.")}
+        made = _make(folder, info, starter, values, _data_of(folder / _CONFIG) or same)
         if json:
             _answer(folder, info, preset or _PLAIN, made, found)
         else:
@@ -154,14 +155,32 @@ def _relative(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 # ── the files ───────────────────────────────────────────────────────────────────────────────
 
 
-def _make(folder: Path, info: TaskInfo, starter: Starter, values: Mapping[str, Any]) -> _Files:
+def _make(
+    folder: Path,
+    info: TaskInfo,
+    starter: Starter,
+    values: Mapping[str, Any],
+    data: Mapping[str, Any],
+) -> _Files:
+    """Writes what is not there yet.
+
+    Args:
+        folder: The project.
+        info: The task.
+        starter: Its first configs.
+        values: Of the first config.
+        data: Where the data are, for the other configs.
+    """
     from overnight.spec import first
 
-    texts = {
-        str(_CONFIG): first.text(info, values, starter.shown),
-        ".env.template": say("new.env_file"),
-        "overnight.yaml": say("new.root_file"),
-    }
+    texts = {str(_CONFIG): first.text(info, values, starter.shown)}
+    for word, own in starter.configs.items():
+        document = first.nested({"task": info.name, "mode": "basic", **data, **own})
+        texts[str(_CONFIG.with_name(f"train_{word}.yaml"))] = first.short(word, document)
+    for word, own in starter.searches.items():
+        text = first.short(word, own, "tuning")
+        texts[str(_CONFIG.with_name(f"{word}_config.yaml"))] = text
+    texts |= {".env.template": say("new.env_file"), "overnight.yaml": say("new.root_file")}
     files = _Files()
     try:
         (folder / _CONFIG).parent.mkdir(parents=True, exist_ok=True)
@@ -179,6 +198,18 @@ def _make(folder: Path, info: TaskInfo, starter: Starter, values: Mapping[str, A
         where = error.filename or folder
         raise UserErrors([UserError("new.unwritable", where=where, reason=reason)]) from error
     return files
+
+
+def _data_of(config: Path) -> dict[str, Any]:
+    """Where the data of a config that is there are; empty where it does not say so."""
+    from overnight import yaml_tree
+
+    tree = yaml_tree.read(str(config), [], max_kib=256)
+    data = None if tree is None or tree.kind != "map" else tree.get("data")
+    if data is None or data.kind != "map":
+        return {}
+    kept = {name.text: value.data() for name, value in data.pairs if name.is_scalar}
+    return {f"data.{name}": value for name, value in kept.items() if "fold" not in name}
 
 
 def _ignore(path: Path, files: _Files) -> None:
@@ -233,6 +264,7 @@ def _announce(folder: Path, made: _Files, found: Found | None) -> None:
     config = quoted(plain(folder / _CONFIG))
     if found is None and str(_CONFIG) in made.made:
         echo(say("new.next_without", config=config))
+        echo(say("new.next_night", config=config))
         return
     if found is not None:
         facts = [str(found.values.get("data.format", ""))]
@@ -244,3 +276,4 @@ def _announce(folder: Path, made: _Files, found: Found | None) -> None:
         facts += [f"{key} {value}" for key, value in told.items() if key.endswith("_col")]
         echo(say("new.found", text=plain(", ".join(filter(None, facts)))))
     echo(say("new.next", config=config))
+    echo(say("new.next_night", config=config))

@@ -70,7 +70,8 @@ _SIGNS: dict[type, tuple[str, Colour]] = {
 _METRICS_AT_MOST = 8
 #: Facts of the model, told once, and what nobody watches a training for: shown where there is room.
 _FACTS = frozenset({"num_parameters", "num_trainable_parameters", "flops"})
-_BACKGROUND = frozenset({"lr", "mem_MiB", "time_s", "total_time_s"})
+_BACKGROUND = frozenset({"lr", "mem_MiB", "time_s", "total_time_s", "mce_before", "mce_after",
+                         "nll_before", "nll_after", "brier_before", "brier_after"})  # fmt: skip
 _BAR_COLUMNS = 24
 #: Rows of sentences, and their colour; the others hold paths and commands.
 _PROSE: dict[str, Colour | None] = {
@@ -142,7 +143,7 @@ def counted(estimate: Estimate) -> str:
     if estimate.done is None:
         return ""
     unit = plain(estimate.unit, 20)
-    units = {"epoch": "show.unit_epoch", "step": "show.unit_step"}
+    units = {"epoch": "show.unit_epoch", "step": "show.unit_step", "trial": "show.unit_trial"}
     if unit in units:
         unit = say(units[unit])
     done = f"{estimate.done:,.0f}"
@@ -272,10 +273,14 @@ def _facts(seen: Glance, ending: bool) -> Iterator[tuple[str, str]]:
         models, tables = written(run)
         if has_files(own := run.at("model")):  # a training's own model folder
             models = plain(own)
+        if os.path.exists(own := run.at("submission.csv")):
+            tables = plain(own)
         if models:
             yield "models", models
         if tables:
             yield "tables", tables
+    if isinstance(state, ENDED) and not ending and os.path.exists(run.report):
+        yield "report", plain(run.report)
     if told := told_on(run):
         yield "tells", told
     if not ending and (tracks := tracked_by(run)):

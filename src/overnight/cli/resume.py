@@ -144,5 +144,11 @@ def _with_current_code(run: RunPaths, launch: Launch) -> Launch:
 
 
 def has_checkpoint(run: RunPaths) -> bool:
-    """Whether the job left anything in the folder ``overnight.checkpoint_dir()`` gives."""
-    return any(files_there for _, _, files_there in os.walk(run.ckpt))
+    """Whether the job left anything in the folder ``overnight.checkpoint_dir()`` gives.
+
+    A prediction keeps the rows it has, a search its trials: they need none.
+    """
+    if os.path.exists(run.at("study.jsonl")):
+        return True
+    places = (run.ckpt, run.at("prediction"))
+    return any(files_there for place in places for _, _, files_there in os.walk(place))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -18,6 +19,10 @@ from overnight.ledger import files, index
 from overnight.ledger.paths import RunPaths, latest_dir
 from overnight.ledger.state import ENDED, Elsewhere, View, word
 from overnight.messages import say
+from overnight.supervisor import report
+
+#: The page about a run that has just ended is still written into its folder, for a moment.
+_REPORT_S, _LOOK_AGAIN_S = 5.0, 0.05
 
 
 def register(app: typer.Typer) -> None:
@@ -167,6 +172,9 @@ def remove(run: RunPaths) -> None:
     Raises:
         OSError: Something in it cannot be removed; the run stays listed.
     """
+    until = time.monotonic() + _REPORT_S
+    while report.is_due(run) and time.monotonic() < until:
+        time.sleep(_LOOK_AGAIN_S)
     shutil.rmtree(run.dir)
     files.discard(run.log)
     link = os.path.join(latest_dir(run.root, run.kind), run.run_id)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from overnight.cli.output import plain
 from overnight.errors import RunNotFound
@@ -66,7 +67,9 @@ def is_there(run: RunPaths) -> bool:
     return os.path.isdir(run.dir)
 
 
-def find(word: str | None, *, root: str | None = None) -> RunPaths:
+def find(
+    word: str | None, *, root: str | None = None, fits: Callable[[RunPaths], bool] | None = None
+) -> RunPaths:
     """The run that ``word`` means.
 
     In this order: the path of a run's folder; an id; a name (the newest run of that name); the
@@ -76,6 +79,8 @@ def find(word: str | None, *, root: str | None = None) -> RunPaths:
     Args:
         word: What the person typed.
         root: Look only below this root.
+        fits: Runs that are rather meant than others: where one of them answers to the word, the
+            others are not looked at.
 
     Raises:
         RunNotFound: No run answers to the word, or several do.
@@ -91,6 +96,9 @@ def find(word: str | None, *, root: str | None = None) -> RunPaths:
             if is_there(entry.run):
                 return entry.run
         raise RunNotFound("show.no_runs", where=where)
+    if fits is not None:
+        with contextlib.suppress(RunNotFound):
+            return _by_word(word, [entry for entry in entries if fits(entry.run)], where)
     return _by_word(word, entries, where)
 
 

@@ -91,11 +91,11 @@ def _refuse_own(run: RunPaths) -> None:
 
 
 def _wait_until_gone(run: RunPaths) -> None:
-    from overnight.supervisor.detach import holder
     from overnight.supervisor.process import of_run
 
     keeper = Identity.from_json((read_json(run.keeper_json) or {}).get("keeper"))
-    _, supervisor = holder(run)
+    # By its lease: its claim is given back before its last duty, the run's page.
+    supervisor = Identity.from_json((read_json(run.lease) or {}).get("supervisor"))
     me = Identity.of()
     until = time.monotonic() + _TIDY_S
     while time.monotonic() < until:

@@ -19,7 +19,7 @@ from overnight.ledger.paths import RunPaths, find_root
 from overnight.ledger.state import ENDED, view
 from overnight.messages import say
 from overnight.outbox import track
-from overnight.outbox.standing import Standing, left, standing, total
+from overnight.outbox.standing import Standing, standing, total
 from overnight.outbox.track import Asked
 
 #: As timeout(1) has it.
@@ -113,6 +113,8 @@ def _add_trackers(runs: Sequence[RunPaths], words: Sequence[str]) -> None:
         there: dict[str, dict[str, Any]] = {w.name: dict(w.options) for w in track.wanted(run)}
         there |= {entry["name"]: entry for entry in found}
         track.write(run, list(there.values()))
+        for part in track.children(run):
+            track.take_along(part)
 
 
 def _ask(runs: Sequence[RunPaths]) -> list[_Way]:
@@ -123,10 +125,10 @@ def _ask(runs: Sequence[RunPaths]) -> list[_Way]:
     ways = []
     for run in runs:
         for asked in track.ask(run, with_dotenv(os.environ, run.root), again=True):
+            [now] = [each for each in standing(run) if each.tracker == asked.tracker]
             cursor = files.read_json(run.cursor(asked.tracker)) or {}
-            sent = cursor.get("num_records") if cursor.get("lane") == asked.lane else 0
-            sent = sent if isinstance(sent, int) else 0
-            target = sent + left(run, asked.tracker) if sent else total(run)
+            goes_on = cursor.get("lane") == asked.lane
+            target = now.sent + now.left if goes_on else total(run, asked.tracker)
             ways.append(_Way(asked, begun_us, target))
     if ways:
         summon()

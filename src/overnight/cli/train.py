@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,10 +18,12 @@ from overnight.cli.asked import (
     Label,
     Name,
     Notify,
+    OptunaConfig,
     Restart,
     Root,
     StallAfter,
     Track,
+    Trials,
     announce,
     pairs,
     parse_stall_after,
@@ -28,6 +32,9 @@ from overnight.cli.asked import (
 from overnight.cli.output import print_json
 from overnight.errors import UserError
 from overnight.messages import say
+
+if TYPE_CHECKING:
+    from overnight.spec import Spec
 
 
 def register(app: typer.Typer) -> None:
@@ -42,6 +49,20 @@ def register(app: typer.Typer) -> None:
         set_: Annotated[
             list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=say("train.set"))
         ] = None,
+        mode: Annotated[str | None, typer.Option(help=say("train.mode"))] = None,
+        optimize: Annotated[bool, typer.Option("--optimize", help=say("train.optimize"))] = False,
+        n_trials: Trials = None,
+        optuna_config: OptunaConfig = "",
+        use_calibration: Annotated[
+            bool, typer.Option("--use-calibration", help=say("train.use_calibration"))
+        ] = False,
+        auto_continue: Annotated[
+            bool, typer.Option("--auto-continue", help=say("train.auto_continue"))
+        ] = False,
+        skip_training: Annotated[
+            bool, typer.Option("--skip-training", help=say("train.skip_training"))
+        ] = False,
+        until: Annotated[str | None, typer.Option(metavar="07:00", help=say("train.until"))] = None,
         detach: Annotated[bool, typer.Option("--detach", "-d", help=say("train.detach"))] = False,
         name: Name = None,
         env: Env = None,
@@ -56,7 +77,7 @@ def register(app: typer.Typer) -> None:
         root: Root = None,
         json: Json = False,
     ) -> int | None:
-        from overnight.start import Asked, start
+        from overnight.start import Asked, Wanted, start_training
 
         problems: list[UserError] = []
         path = _config(target, config, problems)
@@ -75,21 +96,34 @@ def register(app: typer.Typer) -> None:
             heartbeat=heartbeat,
             format=format_,
             track=track or (),
+            wanted=Wanted(
+                mode=mode,
+                optimize=optimize,
+                n_trials=n_trials,
+                optuna_config=optuna_config,
+                use_calibration=use_calibration,
+                auto_continue=auto_continue,
+                skip_training=skip_training,
+                until=until,
+            ),
         )
         if not path:
             raise problems[0]
-        started = start(asked, problems)
+        started = start_training(asked, problems)
         if json:
             print_json(
                 "train",
                 run_id=started.run.run_id,
                 name=started.name,
+                kind=started.run.kind,
                 dir=started.run.dir,
                 log=started.run.log,
                 job_pid=started.job_pid,
             )
             return None
         announce(started)
+        if started.spec is not None:
+            _say_what_is_to_be_done(started.spec)
         if detach:
             return None
         from overnight.cli.follow import follow
@@ -108,3 +142,30 @@ def _config(target: str, option: str, problems: list[UserError]) -> str:
         problems.append(UserError("train.not_yaml", where=path, path=path))
         return ""
     return path
+
+
+def _say_what_is_to_be_done(spec: Spec) -> None:
+    steps = []
+    for stage in spec.stages:
+        match stage:
+            case "tune":
+                assert spec.tuning is not None
+                steps.append(say("train.todo_tune", num=spec.tuning.n_trials))
+            case "train":
+                steps.append(_training(spec.data))
+            case _:
+                steps.append(say(f"train.todo_{stage}"))
+    text = " → ".join(steps)
+    if spec.until is not None:
+        moment = datetime.fromisoformat(spec.until).astimezone()
+        text += ", " + say("train.todo_until", moment=f"{moment:%Y-%m-%d %H:%M %Z}")
+    print(say("train.todo", steps=text))
+    if spec.kind == "pipeline" and "predict" not in spec.stages:
+        print(f"! {say('train.no_test')}\n  → {say('train.no_test.fix')}", file=sys.stderr)
+
+
+def _training(data: Any) -> str:
+    num, one = getattr(data, "folds", 1), getattr(data, "valid_fold", "all")
+    if one == "all":
+        return say("train.todo_folds", num=num)
+    return say("train.todo_one", fold=one, num=num)

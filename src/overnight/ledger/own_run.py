@@ -1,7 +1,8 @@
 """A run that a program opens for itself, without a supervisor: its folder, and its end.
 
-Two kinds: ``overnight.init`` opens one for the whole process, ``overnight.watch`` one for a part of
-it, which may be over while the process goes on (a notebook's kernel).
+Three kinds: ``overnight.init`` opens one for the whole process, ``overnight.watch`` one for a part
+of it, which may be over while the process goes on (a notebook's kernel), and a search one for each
+of its trials, within its own.
 """
 
 from __future__ import annotations
@@ -62,6 +63,47 @@ def make(
         "begun_boot_s": boot_s(),
     }
     files.replace(run.run_json, files.to_json(info))
+    return run
+
+
+def make_child(
+    parent: RunPaths, number: int, values: Mapping[str, Any], *, process: bool = True
+) -> RunPaths:
+    """Makes the folder of a trial, a run within its search, or gives it to another process.
+
+    Args:
+        parent: The search.
+        number: Of the trial.
+        values: What it tries, by name.
+        process: Whether it lives in this process.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    run = parent.child(f"trial{number:04d}")
+    os.makedirs(run.dir, mode=0o700, exist_ok=True)
+    run.make()
+    identity = Identity.of() if process else None
+    whole = files.read_json(parent.run_json) or {}
+    before = files.read_json(run.run_json) or {}
+    taken = ("target", "cwd", "python", "platform", "host", "overnight_version")
+    info = {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": run.run_id,
+        "name": f"{whole.get('name', parent.run_id)}-trial{number:04d}",
+        "kind": run.kind,
+        **{key: whole[key] for key in taken if key in whole},
+        "root": run.root,
+        "parent": parent.run_id,
+        "trial": number,
+        "values": dict(values),
+        "created_us": before.get("created_us") or time.time_ns() // 1000,
+        "labels": [],
+        "supervised": False,
+        "process": identity.to_json() if identity else None,
+        "begun_boot_s": boot_s(),
+    }
+    files.replace(run.run_json, files.to_json(info), sync=False)
     return run
 
 

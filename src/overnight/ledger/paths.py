@@ -113,6 +113,11 @@ class RunPaths:
         is_child = os.path.basename(folder) == _CHILDREN
         return RunPaths(os.path.dirname(folder)) if is_child else None
 
+    @property
+    def children(self) -> str:
+        """The folder of its parts that are runs themselves."""
+        return self.at(_CHILDREN)
+
     def child(self, name: str) -> RunPaths:
         """A part of this run that is a run itself; nothing is made."""
         return RunPaths(self.at(_CHILDREN, name))

@@ -63,6 +63,17 @@ EN = {
     "data.alone.fix": "add images of them, or take their rows out",
     "data.small_classes": "classes with fewer images than there are folds ({folds}): {num}; some folds validate without them",
     "data.small_classes.fix": "fewer data.folds, or more images",
+    "data.fold_one_class": "folds whose training part has one class only: {num}; nothing can be learned there",
+    "data.fold_one_class.fix": "split the classes over the folds: correct the fold column, data.group_col or "
+    "data.stratify",
+    "data.never_learnt": "classes whose images are all validated on, in no fold trained on: {num}; the model could "
+    "never name them",
+    "data.never_learnt.fix": "put images of them into the training part, or take their rows out; where data.valid_fold "
+    "names one fold, set it to all",
+    "data.not_learnt": "folds whose training part lacks classes that they are validated on: {num}; every image of these "
+    "counts as a mistake there",
+    "data.not_learnt.fix": "split each class over several folds: correct the fold column, data.group_col or "
+    "data.stratify",
     # Rows
     "data.no_label": "rows without a label: {num}",
     "data.no_label.fix": "fill them in, or leave them out with data.unreadable: quarantine; where the word is a class, name it in data.class_names",
@@ -215,6 +226,12 @@ KO = {
     "data.alone.fix": "이미지를 더 넣거나 해당 행을 빼십시오",
     "data.small_classes": "클래스 {num}개는 이미지 수가 폴드 수({folds})보다 적습니다. 일부 폴드는 이 클래스 없이 검증합니다",
     "data.small_classes.fix": "data.folds를 줄이거나 이미지를 늘리십시오",
+    "data.fold_one_class": "학습할 클래스가 하나뿐인 폴드가 {num}개 있습니다. 그 폴드에서는 배울 것이 없습니다",
+    "data.fold_one_class.fix": "클래스가 여러 폴드에 나뉘도록 fold 열, data.group_col 또는 data.stratify를 고치십시오",
+    "data.never_learnt": "검증에만 쓰이고 어느 폴드에서도 학습하지 않는 클래스가 {num}개 있습니다. 모델이 결코 맞힐 수 없습니다",
+    "data.never_learnt.fix": "그 클래스의 이미지를 학습 쪽에도 두거나 해당 행을 빼십시오. data.valid_fold에 폴드 하나를 적었다면 all로 바꾸십시오",
+    "data.not_learnt": "검증할 클래스의 이미지가 학습 쪽에 하나도 없는 폴드가 {num}개 있습니다. 그 이미지는 모두 오답이 됩니다",
+    "data.not_learnt.fix": "클래스마다 여러 폴드에 나뉘도록 fold 열, data.group_col 또는 data.stratify를 고치십시오",
     # Rows
     "data.no_label": "레이블이 없는 행이 {num}개 있습니다",
     "data.no_label.fix": "채우거나 data.unreadable: quarantine으로 제외하십시오. 그 단어가 클래스라면 data.class_names에 적으십시오",

@@ -39,6 +39,49 @@ EN = {
     "new.num_classes": "{count} classes",
     "new.next": "Next: overnight train --config {config}",
     "new.next_without": "Next: say in {config} where your data are, then: overnight train --config {config}",
+    "new.next_night": "For a night, over by seven: overnight train --config {config} --mode full-pipeline --optimize "
+    "--n-trials 20 --use-calibration --auto-continue --until 07:00",
+    "new.highperf.head": "The best model for a long night: a large one with all that helps a long training. Mode highperf "
+    "writes these values by itself; they stand here to be changed. It wants a GPU. With a submission.csv: "
+    "overnight train --config THIS_FILE --mode full-pipeline",
+    "new.highperf.mode": "Fills in again what you take out below.",
+    "new.highperf.data.valid_fold": "Five models, each validated on a fold of its own; their mean predicts better than each "
+    "of them.",
+    "new.highperf.model.name": "Swin-Base: a transformer of 87 million weights, and more accurate than convolutional nets of that size.",
+    "new.highperf.train.img_size": "What its windows of 7 were made for.",
+    "new.highperf.train.batch_size": "Takes about 5 GB of the GPU in half precision; a step sees 32, by accumulate.",
+    "new.highperf.train.epochs": "Mixed pictures and averaged weights pay off in a long training.",
+    "new.highperf.train.lr": "Transformers lose what they have learnt at the 3e-4 that suits a convolutional net.",
+    "new.highperf.train.warmup": "Epochs in which the learning rate rises; without it the first steps of a transformer may "
+    "spoil it.",
+    "new.highperf.train.ema": "The average over the last thousand steps validates better than the last step.",
+    "new.highperf.train.label_smoothing": "Nobody labels without a mistake.",
+    "new.highperf.train.augmentation": "30 epochs see each picture 30 times; it should not be the same one.",
+    "new.highperf.train.document_noise": "Blur, JPEG, rotation, shadow and perspective for 3 of 10 pictures: what a camera "
+    "does to a page. 0 where pictures are always clean.",
+    "new.highperf.predict.tta": "The mean over a picture and its mirror image. none where left and right differ, as in text.",
+    "new.fast_optimized.head": "All of a pipeline within 30 minutes on one GPU, to see what comes of it: 8 trials, 3 folds "
+    "of a small model, calibration, submission.csv, report. overnight train --config THIS_FILE",
+    "new.fast_optimized.mode": "All folds, then the test images are predicted.",
+    "new.fast_optimized.data.folds": "Three models instead of five.",
+    "new.fast_optimized.model.name": "Small and fast: this is about seeing the whole of it, not about the best score.",
+    "new.fast_optimized.train.img_size": "A third of the pixels of 224, and of the time.",
+    "new.fast_optimized.train.batch_size": "Small pictures leave room for it, and it is faster.",
+    "new.fast_optimized.train.epochs": "Few, from pretrained weights; ten give a little more.",
+    "new.fast_optimized.tuning.n_trials": "As in optuna_fast_config.yaml.",
+    "new.fast_optimized.tuning.epochs": "Half of the training's tell a good learning rate from a bad one.",
+    "new.fast_optimized.until": "Trials and folds are trimmed to it where the data are many or the card is slow. Without "
+    "this line everything is done, however long it takes.",
+    "new.optuna.head": "What is searched, in a file of its own: overnight train --config configs/train.yaml --optimize "
+    "--optuna-config THIS_FILE. Or put it below tuning: in the config. docs/tuning.md",
+    "new.optuna_fast.head": "A search to try things out: overnight train --config configs/train.yaml --optimize "
+    "--optuna-config THIS_FILE. optuna_config.yaml is the one for a night.",
+    "new.optuna_fast.tuning.n_trials": "Enough for two values.",
+    "new.optuna_fast.tuning.epochs": "Of each trial. Short ones favour high learning rates a little.",
+    "new.space.train.lr": "What matters most. log: as likely between 1e-5 and 1e-4 as between 1e-4 and 1e-3.",
+    "new.space.train.weight_decay": "Against learning by heart; its size goes with the learning rate's.",
+    "new.space.train.label_smoothing": "0: labels are right. 0.2: one in five may not be.",
+    "new.space.model.drop_rate": "Share of features dropped before the last layer: for small data.",
     "new.root_file": "# The root of this project: experiments/ and logs/ come to lie here.\n"
     "# What you want to be told of its runs (docs/notifications.md), without the #:\n"
     "#notify:\n"
@@ -99,6 +142,47 @@ KO = {
     "new.num_classes": "클래스 {count}개",
     "new.next": "다음: overnight train --config {config}",
     "new.next_without": "다음: {config} 파일에 데이터의 위치를 쓰고 실행하십시오: overnight train --config {config}",
+    "new.next_night": "밤새 맡기고 7시에 끝내려면: overnight train --config {config} --mode full-pipeline --optimize "
+    "--n-trials 20 --use-calibration --auto-continue --until 07:00",
+    "new.highperf.head": "긴 밤을 위한 가장 좋은 모델: 큰 모델에 긴 학습을 돕는 것을 모두 더했습니다. highperf 모드가 채우는 값을 "
+    "고칠 수 있도록 적어 둔 것입니다. GPU가 필요합니다. submission.csv까지: "
+    "overnight train --config 이_파일 --mode full-pipeline",
+    "new.highperf.mode": "아래에서 지운 값은 이 모드가 다시 채웁니다.",
+    "new.highperf.data.valid_fold": "모델 다섯 개가 각각 다른 폴드에서 검증됩니다. 다섯의 평균은 하나보다 잘 맞습니다.",
+    "new.highperf.model.name": "Swin-Base: 가중치 8700만 개의 트랜스포머로, 같은 크기의 합성곱 신경망보다 정확합니다.",
+    "new.highperf.train.img_size": "이 모델의 7칸 창에 맞는 크기입니다.",
+    "new.highperf.train.batch_size": "반정밀도로 GPU 메모리 5 GB쯤 씁니다. accumulate 덕분에 한 스텝은 32장을 봅니다.",
+    "new.highperf.train.epochs": "이미지를 섞고 가중치를 평균하면 긴 학습에서 효과가 납니다.",
+    "new.highperf.train.lr": "합성곱 신경망에 맞는 3e-4를 쓰면 트랜스포머는 배운 것을 잊어버립니다.",
+    "new.highperf.train.warmup": "학습률이 올라가는 에폭 수입니다. 없으면 트랜스포머가 첫 스텝에서 망가질 수 있습니다.",
+    "new.highperf.train.ema": "마지막 스텝보다 최근 천 스텝의 평균이 검증에서 낫습니다.",
+    "new.highperf.train.label_smoothing": "실수 없는 라벨은 없습니다.",
+    "new.highperf.train.augmentation": "30에폭이면 같은 이미지를 서른 번 봅니다. 매번 달라야 합니다.",
+    "new.highperf.train.document_noise": "열 장 가운데 세 장에 흐림, JPEG, 회전, 그림자, 원근: 카메라가 종이에 하는 일입니다. "
+    "언제나 깨끗한 이미지라면 0.",
+    "new.highperf.predict.tta": "이미지와 그 거울상의 평균입니다. 글자처럼 좌우가 다르면 none.",
+    "new.fast_optimized.head": "GPU 하나로 30분 안에 전체 과정을 해 보는 설정입니다: 시도 8회, 작은 모델로 폴드 3개, 보정, "
+    "submission.csv, 리포트. overnight train --config 이_파일",
+    "new.fast_optimized.mode": "모든 폴드를 학습하고 테스트 이미지를 예측합니다.",
+    "new.fast_optimized.data.folds": "모델을 다섯 대신 셋만 학습합니다.",
+    "new.fast_optimized.model.name": "작고 빠릅니다. 최고 점수가 아니라 전체 과정을 보기 위한 설정입니다.",
+    "new.fast_optimized.train.img_size": "224의 3분의 1 픽셀, 3분의 1 시간.",
+    "new.fast_optimized.train.batch_size": "작은 이미지라 메모리가 남고, 더 빠릅니다.",
+    "new.fast_optimized.train.epochs": "사전 학습된 가중치에서 시작하므로 적어도 됩니다. 열 번이면 조금 더 낫습니다.",
+    "new.fast_optimized.tuning.n_trials": "optuna_fast_config.yaml과 같습니다.",
+    "new.fast_optimized.tuning.epochs": "학습의 절반이면 좋은 학습률과 나쁜 학습률이 갈립니다.",
+    "new.fast_optimized.until": "데이터가 많거나 카드가 느리면 이 시간에 맞게 시도와 폴드를 줄입니다. 이 줄을 지우면 걸리는 대로 "
+    "모두 합니다.",
+    "new.optuna.head": "무엇을 탐색할지 따로 적은 파일입니다: overnight train --config configs/train.yaml --optimize "
+    "--optuna-config 이_파일. 설정 파일의 tuning: 아래에 써도 됩니다. docs/tuning.md",
+    "new.optuna_fast.head": "시험 삼아 해 보는 탐색입니다: overnight train --config configs/train.yaml --optimize "
+    "--optuna-config 이_파일. 밤새 할 탐색은 optuna_config.yaml.",
+    "new.optuna_fast.tuning.n_trials": "값 두 개에는 넉넉합니다.",
+    "new.optuna_fast.tuning.epochs": "시도마다의 에폭 수입니다. 짧으면 높은 학습률이 조금 유리합니다.",
+    "new.space.train.lr": "가장 중요한 값입니다. log: 1e-5와 1e-4 사이도, 1e-4와 1e-3 사이도 똑같이 자주 시도합니다.",
+    "new.space.train.weight_decay": "외우지 않게 합니다. 알맞은 크기는 학습률에 따라 달라집니다.",
+    "new.space.train.label_smoothing": "0: 라벨이 모두 맞음. 0.2: 다섯에 하나는 틀릴 수 있음.",
+    "new.space.model.drop_rate": "마지막 층 앞에서 버리는 특징의 비율: 데이터가 적을 때.",
     "new.root_file": "# 이 프로젝트의 루트입니다. experiments/와 logs/가 여기에 생깁니다.\n"
     "# 실행에 대해 알림을 받으려면 아래의 #을 지우십시오 (docs/notifications.md):\n"
     "#notify:\n"

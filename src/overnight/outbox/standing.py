@@ -1,13 +1,16 @@
 """How far a run's records have come on their way to its trackers, and what keeps them.
 
+The trials of a search are counted with it: a person looks at the search.
+
 For whoever looks: ``status``, ``sync``, a command that follows, the doctor. What the mirror notes
 are facts; the sentences are made here, in the reader's language.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 from overnight.ledger import files
@@ -15,7 +18,16 @@ from overnight.ledger.paths import RunPaths
 from overnight.ledger.reader import Tail, stems
 from overnight.messages import say
 from overnight.outbox.folder import AgentPaths, agent_paths
-from overnight.outbox.track import BASES, asked, is_done, positions_of, wait_s, wanted, whole
+from overnight.outbox.track import (
+    BASES,
+    asked,
+    is_done,
+    parts,
+    positions_of,
+    wait_s,
+    wanted,
+    whole,
+)
 
 
 @dataclass(frozen=True)
@@ -53,38 +65,64 @@ class Standing:
 def standing(run: RunPaths) -> list[Standing]:
     """How far each tracker of a run has come."""
     paths = agent_paths()
-    found = []
-    for each in wanted(run):
-        cursor = files.read_json(run.cursor(each.name)) or {}
-        rejected = cursor.get("rejected")
-        rejected = rejected if isinstance(rejected, dict) else {}
-        keys = rejected.get("keys")
-        closed = is_done(run, each.name)
-        waits = {} if closed else _waits(paths, run, each.name)
-        trouble, fix = str(cursor.get("trouble") or ""), str(cursor.get("fix") or "")
-        if waits and not trouble:
-            trouble = retried(each.name, waits)
-        found.append(
-            Standing(
-                tracker=each.name,
-                url=str(cursor.get("url") or ""),
-                sent=whole(cursor.get("num_records")),
-                left=0 if closed else left(run, each.name),
-                closed=closed,
-                num_rejected=whole(rejected.get("num")),
-                rejected={
-                    str(key): str(said.get("why", ""))
-                    for key, said in (keys.items() if isinstance(keys, dict) else ())
-                    if isinstance(said, dict)
-                },
-                trouble=trouble,
-                fix=fix,
-                failures=whole(waits.get("failures")),
-                failed_us=whole(waits.get("decided_us")),
-                retry_s=round(wait_s(waits)),
-            )
-        )
-    return found
+    return [
+        reduce(_with, (_standing(paths, each, to.name) for each in _all(run, to.name)))
+        for to in wanted(run)
+    ]
+
+
+def _all(run: RunPaths, tracker: str) -> Iterator[RunPaths]:
+    """A run and its trials."""
+    yield run
+    yield from parts(run, tracker)
+
+
+def _with(one: Standing, part: Standing) -> Standing:
+    """The standing of a run and of a part of it, as that of one run."""
+    worse = part if part.trouble and not one.trouble else one
+    return replace(
+        one,
+        sent=one.sent + part.sent,
+        left=one.left + part.left,
+        closed=one.closed and part.closed,
+        num_rejected=one.num_rejected + part.num_rejected,
+        rejected={**part.rejected, **one.rejected},
+        trouble=worse.trouble,
+        fix=worse.fix,
+        failures=worse.failures,
+        failed_us=worse.failed_us,
+        retry_s=worse.retry_s,
+    )
+
+
+def _standing(paths: AgentPaths, run: RunPaths, tracker: str) -> Standing:
+    cursor = files.read_json(run.cursor(tracker)) or {}
+    rejected = cursor.get("rejected")
+    rejected = rejected if isinstance(rejected, dict) else {}
+    keys = rejected.get("keys")
+    closed = is_done(run, tracker)
+    waits = {} if closed else _waits(paths, run, tracker)
+    trouble, fix = str(cursor.get("trouble") or ""), str(cursor.get("fix") or "")
+    if waits and not trouble:
+        trouble = retried(tracker, waits)
+    return Standing(
+        tracker=tracker,
+        url=str(cursor.get("url") or ""),
+        sent=whole(cursor.get("num_records")),
+        left=0 if closed else _num_after(run, positions_of(cursor)),
+        closed=closed,
+        num_rejected=whole(rejected.get("num")),
+        rejected={
+            str(key): str(said.get("why", ""))
+            for key, said in (keys.items() if isinstance(keys, dict) else ())
+            if isinstance(said, dict)
+        },
+        trouble=trouble,
+        fix=fix,
+        failures=whole(waits.get("failures")),
+        failed_us=whole(waits.get("decided_us")),
+        retry_s=round(wait_s(waits)),
+    )
 
 
 def retried(tracker: str, waits: Mapping[str, Any]) -> str:
@@ -123,14 +161,9 @@ def waiting() -> list[tuple[RunPaths, Standing]]:
     ]
 
 
-def left(run: RunPaths, tracker: str) -> int:
-    """How many records of a run a tracker has not yet."""
-    return _num_after(run, positions_of(files.read_json(run.cursor(tracker)) or {}))
-
-
-def total(run: RunPaths) -> int:
-    """How many records of a run there are for trackers."""
-    return _num_after(run, {})
+def total(run: RunPaths, tracker: str) -> int:
+    """How many records of a run and its trials there are for a tracker."""
+    return sum(_num_after(each, {}) for each in _all(run, tracker))
 
 
 def _num_after(run: RunPaths, positions: Mapping[str, tuple[int, int]]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ _NEEDS = {
                "GOOGLE_APPLICATION_CREDENTIALS"),
     "wandb": ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "NETRC"),
 }  # fmt: skip
+_OF_SWEEPS = ("id", "sweep")
 #: The ledgers that go to trackers.
 BASES = ("metrics", "system", "media", "job")
 
@@ -83,6 +84,52 @@ def write(run: RunPaths, trackers: list[dict[str, Any]]) -> None:
     """
     said = {"schema": SCHEMA_VERSION, "trackers": trackers}
     files.replace(run.track_json, files.to_json(said))
+
+
+def take_along(part: RunPaths, **wandb: str) -> None:
+    """Has a part of a run, a trial of its search, taken to the trackers of that run.
+
+    Nobody is asked and nobody woken: who carries the whole looks for its parts, so a thousand
+    trials are one request. Safe to repeat.
+
+    Args:
+        part: The part's folder, which is there.
+        wandb: What the server of a W&B sweep has decided for it: its ``id``, its ``sweep``. What
+            was given once stays.
+
+    Raises:
+        OSError: The part's folder cannot be written, or the whole's not be read.
+    """
+    for each in wanted(part):
+        wandb = {key: each.options[key] for key in _OF_SWEEPS if key in each.options} | wandb
+    said = files.read_json(part.parent.track_json) if part.parent is not None else None
+    trackers = (said or {}).get("trackers")
+    if isinstance(trackers, list):
+        write(part, [{**each, **wandb} if each.get("name") == "wandb" else each
+                     for each in trackers if isinstance(each, dict)])  # fmt: skip
+
+
+def children(run: RunPaths) -> Iterator[RunPaths]:
+    """The parts of a run that are runs themselves, in their order."""
+    try:
+        names = sorted(os.listdir(run.children), key=lambda name: (len(name), name))
+    except OSError:
+        return
+    for name in names:
+        yield run.child(name)
+
+
+def parts(run: RunPaths, tracker: str, but: Container[str] = ()) -> Iterator[RunPaths]:
+    """Those of them that go to a tracker.
+
+    Args:
+        run: The whole.
+        tracker: Its word.
+        but: The folders of parts that are not looked at.
+    """
+    for part in children(run):
+        if part.dir not in but and any(each.name == tracker for each in wanted(part)):
+            yield part
 
 
 def ask(run: RunPaths, env: Mapping[str, str] | None = None, *, again: bool = False) -> list[Asked]:
@@ -215,8 +262,30 @@ def done(request: Asked) -> None:
     files.discard(agent_paths().mirrored(request.run.dir, request.tracker))
 
 
-def events_bytes(run: RunPaths) -> int:
-    """The length of the supervisor's events: it grows when an ended run goes on."""
+def stand_alone(request: Asked) -> Asked:
+    """Asks for a part of a run by itself: something keeps it, and the others do not wait for it.
+
+    Raises:
+        OSError: The user's state folder cannot be written.
+    """
+    said = {"dir": request.run.dir, "tracker": request.tracker, "lane": request.lane}
+    files.replace(agent_paths().mirrored(request.run.dir, request.tracker), files.to_json(said))
+    return replace(request, said=said)
+
+
+def stands_alone(run: RunPaths, tracker: str) -> bool:
+    """Whether a run is asked for by itself."""
+    return os.path.exists(agent_paths().mirrored(run.dir, tracker))
+
+
+def end_mark(run: RunPaths) -> int:
+    """Another number once an ended run has gone on: the length of the supervisor's events.
+
+    A part of a run is over when its ``exit.json`` says so, else together with the whole.
+    """
+    if run.parent is not None:
+        ended = files.read_json(run.exit_json)
+        return end_mark(run.parent) if ended is None else whole(ended.get("ended_us")) or -1
     try:
         return os.stat(run.at("events.jsonl")).st_size
     except OSError:
@@ -224,9 +293,10 @@ def events_bytes(run: RunPaths) -> int:
 
 
 def is_done(run: RunPaths, tracker: str) -> bool:
-    """Whether a tracker has all of a run, its end included, and nothing happened since."""
-    cursor = files.read_json(run.cursor(tracker)) or {}
-    return cursor.get("closed") == events_bytes(run)
+    """Whether a tracker has all of a run, its end and its parts included, and no news since."""
+    cursor, mark = files.read_json(run.cursor(tracker)) or {}, end_mark(run)
+    is_whole = cursor.get("parts") == mark or not os.path.isdir(run.children)
+    return cursor.get("closed") == mark and is_whole
 
 
 def positions_of(cursor: Mapping[str, Any], key: str = "files") -> dict[str, tuple[int, int]]:

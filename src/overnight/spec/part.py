@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -52,27 +53,35 @@ class PartReader:
 
         Args:
             schema: What it has to be.
-            name: Its key.
+            name: Its key; empty: the keys stand at the top.
             defaults: Values that the schema cannot know.
         """
-        node = self._report.tree.get(name) or EMPTY
+        above: Keys = (name,) if name else ()
+        node = (self._report.tree.get(name) if name else self._top(schema)) or EMPTY
         if node.kind == "null":
             node = EMPTY
         if node.kind != "map":
-            self._report.wrong((name,), "spec.table")
+            self._report.wrong(above, "spec.table")
             return None
-        data = {**(defaults or {}), **self.value(node, (name,))}
+        data = {**(defaults or {}), **self.value(node, above)}
         try:
-            made = self._validated(schema, name, data)
+            made = self._validated(schema, above, data)
         except ValidationError as error:
             found = list(mistakes(error.errors(), schema, data, self.elsewhere))
             found += self._together(schema, data, {each.keys[0] for each in found if each.keys})
             for each in found:
-                if (name, *each.keys) not in self._without_value:
-                    self._report.add((name,), each)
+                if (*above, *each.keys) not in self._without_value:
+                    self._report.add(above, each)
             return None
-        self._look_at(made, name)
+        self._look_at(made, above)
         return made
+
+    def _top(self, schema: type[BaseModel]) -> Node:
+        """The keys of a schema where they stand at the top; without a value they are not there."""
+        pairs = self._report.tree.pairs
+        known = schema.model_fields
+        kept = ((name, value) for name, value in pairs if name.is_scalar and name.text in known)
+        return Node("map", pairs=tuple(pair for pair in kept if pair[1].kind != "null"))
 
     def value(self, node: Node, keys: Keys) -> Any:
         """A value with its variables resolved, as YAML reads the result."""
@@ -94,7 +103,21 @@ class PartReader:
         self._texts[keys] = node.text
         return node.data()
 
-    def _validated(self, schema: type[_Model], name: str, data: Any) -> _Model:
+    def resolved(self, node: Node, keys: Keys) -> Node:
+        """A value as a tree, its variables resolved; what holds one that cannot be is left out."""
+        pairs = (
+            (name, self.resolved(value, (*keys, name.text)))
+            for name, value in node.pairs
+            if not any(each[: len(keys) + 1] == (*keys, name.text) for each in self._without_value)
+        )
+        items = (self.resolved(item, (*keys, at)) for at, item in enumerate(node.items))
+        node = replace(node, items=tuple(items), pairs=tuple(pairs))
+        if "${" not in node.text:
+            return node
+        text = self._texts.get(keys, node.text)
+        return yaml_tree.scalar(text, plain=node.plain, line=node.line, option=node.option)
+
+    def _validated(self, schema: type[_Model], above: Keys, data: Any) -> _Model:
         """The part; a text that YAML took for something else is given back as it was written.
 
         Raises:
@@ -105,7 +128,9 @@ class PartReader:
                 return schema.model_validate(data)
             except ValidationError as error:
                 changes = [
-                    self._as_written(each["type"], real_keys(each["loc"], schema, data), name, data)
+                    self._as_written(
+                        each["type"], above, real_keys(each["loc"], schema, data), data
+                    )
                     for each in error.errors()
                 ]
                 if not any(changes):
@@ -123,9 +148,9 @@ class PartReader:
                 if not {*found.keys, *found.fields} & wrong and found.sentence != "spec.missing":
                     yield found
 
-    def _as_written(self, word: str, keys: Keys, name: str, data: Any) -> bool:
+    def _as_written(self, word: str, above: Keys, keys: Keys, data: Any) -> bool:
         """Puts the text back in its place, if that may be the answer to an error there."""
-        text = self._texts.get((name, *keys))
+        text = self._texts.get((*above, *keys))
         if text is None or word not in (*_AS_LIST, *_AS_WRITTEN):
             return False
         for key in keys[:-1]:
@@ -134,18 +159,18 @@ class PartReader:
         value = data[last]
         if word in _AS_LIST and isinstance(value, (str, int, float)):
             data[last] = [value]
-            self._texts[(name, *keys, 0)] = text
-            if (name, *keys) in self.unresolved:
-                self.unresolved[(name, *keys, 0)] = self.unresolved.pop((name, *keys))
+            self._texts[(*above, *keys, 0)] = text
+            if (*above, *keys) in self.unresolved:
+                self.unresolved[(*above, *keys, 0)] = self.unresolved.pop((*above, *keys))
             return True
         if word in _AS_WRITTEN and isinstance(value, (bool, int, float)):
             data[last] = text
             return True
         return False
 
-    def _look_at(self, model: BaseModel, name: str) -> None:
+    def _look_at(self, model: BaseModel, above: Keys) -> None:
         """Finds what pydantic lets through: an empty path, infinity, ``yes`` for 1."""
-        for keys, value in values(model, (name,)):
+        for keys, value in values(model, above):
             text = self._texts.get(keys)
             if isinstance(value, float) and not math.isfinite(value):
                 self._report.wrong(keys, "spec.finite")

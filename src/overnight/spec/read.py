@@ -7,7 +7,8 @@ is held against its schema; the tree then knows the line of whatever that finds.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -16,11 +17,11 @@ from overnight import plugins, tasks, trackers, yaml_tree
 from overnight.alerts.settings_file import part_of
 from overnight.errors import Place, UserError, UserErrors
 from overnight.ledger.paths import name_from
-from overnight.spec import override, places
+from overnight.spec import modes, override, places, search, together
 from overnight.spec.mistakes import choice, unknown
 from overnight.spec.part import PartReader
 from overnight.spec.report import EMPTY, Report
-from overnight.spec.schema import Keys, Output, Predict, Project, Spec
+from overnight.spec.schema import Keys, Output, Predict, Project, Spec, words
 from overnight.tasks.base import TaskInfo
 from overnight.tuning.config import Tuning
 from overnight.yaml_tree import Node
@@ -34,6 +35,9 @@ def read(
     overrides: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
     *,
+    flags: modes.Flags | None = None,
+    search_file: str = "",
+    until: Callable[[str], datetime] | None = None,
     must_exist: bool = False,
 ) -> Spec:
     """What a config asks for.
@@ -42,6 +46,9 @@ def read(
         path: The config; relative paths in it start at its folder.
         overrides: ``--set``: ``train.lr`` → ``3e-4``, each value read as YAML.
         env: Where ``${VAR}`` is looked up; this process's environment by default.
+        flags: What other options ask for; they win over the config and the overrides.
+        search_file: A file of its own that says what is searched, instead of ``tuning:``.
+        until: Makes a moment of what a person writes at ``until:`` (UserError); None: it stays.
         must_exist: Whether files and folders it reads from have to be there.
 
     Raises:
@@ -49,11 +56,12 @@ def read(
     """
     report = Report(str(path))
     reading = _Reading(report, os.environ if env is None else env)
-    spec = reading.spec(overrides or {})
+    spec = reading.spec(overrides or {}, flags or {}, search_file, until)
     if spec is not None and must_exist:
         places.look_for(spec, reading.parts.unresolved, report)
-    if spec is None or report.problems:
-        raise UserErrors(report.in_order())
+    problems = [*report.in_order(), *reading.search.in_order()]
+    if spec is None or problems:
+        raise UserErrors(problems)
     return spec
 
 
@@ -63,39 +71,52 @@ class _Reading:
     def __init__(self, report: Report, env: Mapping[str, str]) -> None:
         self.report = report
         self.parts = PartReader(report, env)
+        #: Of the file that says what is searched, where there is one of its own.
+        self.search = Report("")
+        self._env = env
 
-    def spec(self, overrides: Mapping[str, str]) -> Spec | None:
+    def spec(
+        self,
+        overrides: Mapping[str, str],
+        flags: modes.Flags,
+        search_file: str,
+        until: Callable[[str], datetime] | None,
+    ) -> Spec | None:
         """The spec; None where there are mistakes."""
         report, parts = self.report, self.parts
         folder = Path(report.file).absolute().parent
-        tree = self._tree(folder)
+        tree = self._tree(report, folder)
         if tree is None:
             return None
-        report.tree = override.apply(tree, overrides, report.file, report.problems)
-        self._look_for_doubles(tree, ())
+        self._look_for_doubles(report, tree, ())
+        said = override.apply(tree, overrides, report.file, report.problems)
+        asked = modes.with_flags(
+            said, flags, report.file, report.problems, has_search=bool(search_file)
+        )
+        report.tree = asked
         info = self._task()
+        if info is not None:
+            report.tree = modes.fill(asked, info, modes.recipe(said, asked))
         parts.elsewhere = _elsewhere(info)
         self._look_for_unknown()
         made: dict[str, BaseModel | None] = {
             "project": parts.part(Project, "project", {"name": name_from(report.file)}),
             "output": parts.part(Output, "output"),
             "predict": parts.part(Predict, "predict"),
+            "tuning": self._tuning(search_file, overrides, flags, info),
         }
-        tuning = self.report.tree.get("tuning")
-        if tuning is not None and tuning.kind != "null":
-            made["tuning"] = parts.part(Tuning, "tuning")
-        plain = {
-            key: parts.value(node, (key,))
-            for key in ("mode", "auto_continue", "calibration", "until")
-            if (node := self.report.tree.get(key)) is not None and node.kind != "null"
-        }
+        plain = parts.part(words(), "")
+        moment = self._until(until)
         track = self._track()
         notify = report.tree.get("notify") or EMPTY
         part_of(notify, report.file, report.problems)
         if info is not None:
             schemas = {"data": info.data, "model": info.model, "train": info.train}
             made |= {name: parts.part(schema, name) for name, schema in schemas.items()}
-        if info is None or report.problems:
+            where = self.search if search_file else report
+            searches = bool(search_file) or self._searches()
+            together.look(report, where, info, plain, made, searches=searches)
+        if info is None or plain is None or report.problems or self.search.problems:
             return None
         whole = {
             name: places.absolute(part, folder, (name,), parts.unresolved)
@@ -104,13 +125,50 @@ class _Reading:
         }
         told = notify.data() if notify.kind == "map" else {}
         spec = Spec.model_validate({
-            "task": info.name, "track": track, "notify": told, **plain, **whole,
+            "task": info.name, "track": track, "notify": told, **plain.model_dump(), **whole,
+            "until": moment,
         })  # fmt: skip
         spec._unresolved.update(parts.unresolved)
         return spec
 
-    def _tree(self, folder: Path) -> Node | None:
-        report = self.report
+    def _searches(self) -> bool:
+        node = self.report.tree.get(search.PART)
+        return node is not None and node.kind != "null"
+
+    def _tuning(
+        self, path: str, overrides: Mapping[str, str], flags: modes.Flags, info: TaskInfo | None
+    ) -> Tuning | None:
+        """What is searched, from the config or a file of its own; None: nothing is."""
+        if not path:
+            return search.read(self.report, self.parts, info) if self._searches() else None
+        report = self.search
+        report.file = path
+        tree = self._tree(report, Path(path).absolute().parent)
+        if tree is None:
+            return None
+        self._look_for_doubles(report, tree, ())
+        tree = search.of_file(report, tree)
+        own = {key: text for key, text in overrides.items() if key.startswith(search.PART + ".")}
+        tree = override.apply(tree, own, path, report.problems)
+        mine = {key: flag for key, flag in flags.items() if key.startswith(search.PART)}
+        report.tree = modes.with_flags(tree, mine, path, report.problems)
+        return search.read(report, PartReader(report, self._env), info)
+
+    def _until(self, parse: Callable[[str], datetime] | None) -> str | None:
+        """The moment as it is written down, ``2026-11-22T07:00:00+00:00``."""
+        node = self.report.tree.get("until")
+        if node is None or node.kind in ("null", "list", "map"):
+            return None
+        text = self.parts.resolved(node, ("until",)).text
+        if not text:  # told already
+            return None
+        try:
+            return text if parse is None else parse(text).isoformat(timespec="seconds")
+        except UserError as error:
+            self.report.moved(error, ("until",))
+            return None
+
+    def _tree(self, report: Report, folder: Path) -> Node | None:
         if "\udc80" <= max(str(folder)) <= "\udcff":  # as Python reads a name in another encoding
             report.problems.append(UserError("spec.folder_not_text", where=Place(report.file)))
             return None
@@ -123,23 +181,24 @@ class _Reading:
             return tree
         if tree.kind == "null":
             return EMPTY
-        report.wrong_at(tree, (), "spec.not_a_table")
+        key = "spec.not_a_table" if report is self.report else "spec.search_not_a_table"
+        report.wrong_at(tree, (), key)
         return None
 
-    def _look_for_doubles(self, node: Node, above: Keys) -> None:
+    def _look_for_doubles(self, report: Report, node: Node, above: Keys) -> None:
         seen = set()
         for name, value in node.pairs:
             if not name.is_scalar:
-                self.report.wrong_at(name, (*above, "[…]"), "spec.key_form")
+                report.wrong_at(name, (*above, "[…]"), "spec.key_form")
                 continue
             keys = (*above, name.text)
             if name.text in seen:
-                self.report.wrong_at(name, keys, "yaml.key_twice")
+                report.wrong_at(name, keys, "yaml.key_twice")
             seen.add(name.text)
             if keys != ("notify",):  # its own reader does
-                self._look_for_doubles(value, keys)
+                self._look_for_doubles(report, value, keys)
         for at, item in enumerate(node.items):
-            self._look_for_doubles(item, (*above, at))
+            self._look_for_doubles(report, item, (*above, at))
 
     def _look_for_unknown(self) -> None:
         known = Spec.model_fields

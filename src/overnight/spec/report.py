@@ -22,11 +22,13 @@ class Report:
     Attributes:
         file: The config, as the person knows it.
         tree: What stands in it.
+        hidden: Keys that lead to all of it and do not stand in the file.
     """
 
     file: str
     tree: Node = EMPTY
     problems: list[UserError] = field(default_factory=list)
+    hidden: Keys = ()
 
     def wrong(self, keys: Keys, sentence: str, **fields: object) -> None:
         """Notes a mistake at a key; what stands there is ``{got}``."""
@@ -34,12 +36,23 @@ class Report:
 
     def wrong_at(self, node: Node, keys: Keys, sentence: str, **fields: object) -> None:
         """Notes a mistake at a value or a key of the tree."""
-        where = yaml_tree.place(self.file, node, _dotted(keys))
+        where = yaml_tree.place(self.file, node, self.name(keys))
         self.problems.append(UserError(sentence, where=where, **{"got": _got(node), **fields}))
 
     def add(self, above: Keys, mistake: Mistake) -> None:
         """Notes what is wrong with a part of the spec."""
         self.wrong((*above, *mistake.keys), mistake.sentence, **mistake.fields)
+
+    def moved(self, error: UserError, keys: Keys) -> None:
+        """Notes what somebody else found wrong with the value at a key."""
+        error.place = yaml_tree.place(self.file, self._node(keys), self.name(keys))
+        error.where = str(error.place)
+        self.problems.append(error)
+
+    def name(self, keys: Keys) -> str:
+        """A key as the person knows it."""
+        num = len(self.hidden)
+        return _dotted(keys[num:] if keys[:num] == self.hidden else keys)
 
     def in_order(self) -> list[UserError]:
         """By line; what the command line asked for comes last."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from pydantic import BaseModel, Field, InstanceOf, PrivateAttr
+from pydantic import BaseModel, Field, InstanceOf, PrivateAttr, create_model
 
 from overnight.ledger.paths import MAX_NAME_CHARS, name_problem
-from overnight.tasks.config import Part
+from overnight.tasks.config import Data, Part
 from overnight.tuning.config import Tuning
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from overnight.errors import UserError
     from overnight.tasks.base import Stage, TaskInfo
 
+Mode = Literal["basic", "highperf", "full-pipeline"]
 #: Keys from the top to a value; a number counts the items of a list.
 Keys = tuple[str | int, ...]
 #: The folders of a root, as every other verb looks for them.
@@ -95,7 +97,7 @@ class Spec(Part):
     """
 
     task: str
-    mode: Literal["basic", "highperf", "full-pipeline"] = "basic"
+    mode: Mode = "basic"
     project: Project
     data: InstanceOf[BaseModel]
     model: InstanceOf[BaseModel]
@@ -129,8 +131,13 @@ class Spec(Part):
         if self.tuning is None or self.auto_continue:
             found.append("train")
             found += ["calibrate"] if self.calibration else []
-            found += ["predict"] if self.mode == "full-pipeline" else []
+            found += ["predict"] if self.mode == "full-pipeline" and self._may_predict else []
         return tuple(found)
+
+    @property
+    def _may_predict(self) -> bool:
+        """Whether there can be anything to predict: a folder of test images, a part of the data."""
+        return not (isinstance(self.data, Data) and self.data.names_test is False)
 
     @property
     def kind(self) -> str:
@@ -156,6 +163,21 @@ class Spec(Part):
         from overnight.spec.variables import names
 
         return frozenset(name for text in self._unresolved.values() for name in names(text))
+
+
+#: The keys of the top whose values are words and switches.
+_WORDS = ("mode", "auto_continue", "calibration", "until")
+
+
+@cache
+def words() -> type[Part]:
+    """A schema of those keys alone."""
+    fields: dict[str, Any] = {
+        name: (field.annotation, field)
+        for name, field in Spec.model_fields.items()
+        if name in _WORDS
+    }
+    return create_model("Words", __base__=Part, **fields)
 
 
 def inner_schema(field: FieldInfo) -> type[BaseModel] | None:

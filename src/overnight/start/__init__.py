@@ -10,3 +10,5 @@ from overnight.start.check import prepare as prepare
 from overnight.start.check import with_dotenv as with_dotenv
 from overnight.start.describe import git_commit as git_commit
 from overnight.start.tell import with_terminal as with_terminal
+from overnight.start.train import start_training as start_training
+from overnight.start.wanted import Wanted as Wanted

@@ -39,6 +39,8 @@ class Started:
     unlisted: str = ""
     #: The channels it will be told of on.
     channels: Sequence[str] = ()
+    #: What a config asks for (overnight.spec.Spec).
+    spec: Any = None
 
 
 def start(asked: Asked, found: Sequence[UserError] = ()) -> Started:
@@ -53,10 +55,15 @@ def start(asked: Asked, found: Sequence[UserError] = ()) -> Started:
     """
     # What a killed `check` has left would be taken for last night's, or be undone over tonight's.
     put_back_abandoned()
-    return _begin(check(asked, found))
+    return begin(check(asked, found))
 
 
-def _begin(ready: Ready) -> Started:
+def begin(ready: Ready) -> Started:
+    """Makes the run's folder, starts the supervisor, and returns once the job runs.
+
+    Raises:
+        UserErrors: The system does not let it start; nothing is left.
+    """
     asked, argv, env = ready.asked, list(ready.argv), dict(ready.env)
     name = asked.name or name_from(asked.target or asked.args[0])
     run: RunPaths | None = None
@@ -85,11 +92,18 @@ def _begin(ready: Ready) -> Started:
                 named = tuple(each for each in asked.track if each != "none")
                 spec = spec.model_copy(update={"track": named})
             config.keep(spec, asked.target, run)
+            if ready.keep is not None:
+                ready.keep(run)
             needed, secrets = config.variables(ready.spec, env)
             # Nothing of it is relative any more, and the root is there as long as the run is.
             cwd, entry = run.root, run.config_yaml
             # -P: a torch.py or overnight/ that happens to lie in the root is none of ours.
             argv = [ready.python, "-P", "-m", "overnight.trainer", run.dir]
+        elif ready.kind == "own":
+            assert ready.keep is not None
+            is_code = asked.target.lower().endswith((".py", ".ipynb"))  # a search over a script
+            cwd, entry = run.root, os.path.abspath(asked.target) if is_code else run.config_yaml
+            argv = ready.keep(run)
         launch = Launch(
             argv=hide(argv, env),
             cwd=cwd,
@@ -132,8 +146,9 @@ def _begin(ready: Ready) -> Started:
     script = entry if notebook else ""
     channels = ready.settings.channels if ready.settings is not None else ()
     return Started(
-        run, name, answer.job_pid, script, ready.findings, diff, answer.unlisted, channels
-    )
+        run, name, answer.job_pid, script, ready.findings, diff, answer.unlisted, channels,
+        spec=ready.spec,
+    )  # fmt: skip
 
 
 def _undo(run: RunPaths) -> None:

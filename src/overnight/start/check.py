@@ -7,16 +7,23 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from overnight.errors import NotebookError, UserError, UserErrors
-from overnight.ledger.paths import MAX_NAME_CHARS, find_root, name_from, name_problem
+from overnight.ledger.paths import (
+    MAX_NAME_CHARS,
+    RunPaths,
+    find_root,
+    name_from,
+    name_problem,
+)
 from overnight.preflight.python import job_python
 from overnight.redact import is_secret_name, secret_values
 from overnight.start.tell import whom_to_tell
 from overnight.start.track import where_to_track
+from overnight.start.wanted import Wanted
 
 if TYPE_CHECKING:
     from overnight.alerts.settings import Settings
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
 #: A job's first minutes of output and a checkpoint need at least this.
 _FREE_MIB = 64
 _TARGETS = (".py", ".ipynb", ".yaml", ".yml")
-TargetKind = Literal["script", "notebook", "command", "config"]
+TargetKind = Literal["script", "notebook", "command", "config", "own"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,7 @@ class Asked:
         heartbeat: How often to give a sign of life: ``3h``.
         format: How messages are written: short, full or custom.
         track: Names of trackers; none: as the files say; ``none``: nowhere.
+        wanted: What else a training's options ask for.
     """
 
     target: str = ""
@@ -62,6 +70,7 @@ class Asked:
     heartbeat: str | None = None
     format: str | None = None
     track: Sequence[str] = ()
+    wanted: Wanted = Wanted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,8 @@ class Ready:
         settings: What is to be told of it, and where; None: nobody is told.
         spec: What a config asks for (overnight.spec.Spec).
         trackers: Where its records go, as track.json keeps it.
+        keep: Of a process of ours that is no training (kind ``own``): writes what it reads into the
+            run's folder, config.yaml among it, and gives how it is called.
     """
 
     asked: Asked
@@ -91,6 +102,7 @@ class Ready:
     settings: Settings | None = None
     spec: Any = None
     trackers: Sequence[dict[str, Any]] = ()
+    keep: Callable[[RunPaths], list[str]] | None = None
 
 
 def check(asked: Asked, found: Sequence[UserError] = ()) -> Ready:
@@ -133,6 +145,32 @@ def prepare(asked: Asked, found: Sequence[UserError] = ()) -> Ready:
     return ready
 
 
+def own(
+    asked: Asked,
+    root: str,
+    env: Mapping[str, str],
+    keep: Callable[[RunPaths], list[str]],
+    problems: list[UserError],
+) -> Ready:
+    """A run whose process is ours and no training: a prediction, a search.
+
+    Args:
+        asked: With its kind and its name.
+        root: The root folder.
+        env: The job's environment.
+        keep: See ``Ready.keep``.
+        problems: What is wrong with the name, the channels, the trackers or the root is added here.
+    """
+    if asked.name is not None and (why := name_problem(asked.name)) is not None:
+        problems.append(UserError(f"run.name_{why}", where="--name", limit=MAX_NAME_CHARS))
+    settings = whom_to_tell(asked, root, env, problems)
+    trackers = where_to_track(asked.track, root, env, problems)
+    problems += _check_root(root)
+    return Ready(
+        asked, "own", root, [], env, sys.executable, None, [], settings, None, trackers, keep
+    )
+
+
 def _gather(asked: Asked, problems: list[UserError]) -> Ready | None:
     """What was asked for, and into ``problems`` what is wrong with the asking."""
     kind = _kind_of_target(asked, problems)
@@ -148,7 +186,7 @@ def _gather(asked: Asked, problems: list[UserError]) -> Ready | None:
     cwd = os.getcwd()
     base = os.path.dirname(os.path.abspath(asked.target)) if asked.target else cwd
     root = find_root(base if os.path.isdir(base) else cwd, asked.root)
-    env = _environment(asked, root, problems)
+    env = environment(asked, root, problems)
     for value, secret in secret_values(env).items():
         problems += [
             UserError("run.set_secret", where=f"--set {key}=…", name=secret)
@@ -188,8 +226,13 @@ def _gather_config(
         own = config.root_of(spec)
         if own is not None and own != root:
             root = own
-            env = _environment(asked, root, [])
-    asked = replace(asked, kind="train", name=asked.name or name_from(spec.project.name))
+            env = environment(asked, root, [])
+    asked = replace(
+        asked,
+        kind=spec.kind,
+        name=asked.name or name_from(spec.project.name),
+        target=os.path.abspath(asked.target),  # it is read again where the search leaves another
+    )
     settings = whom_to_tell(asked, root, env, problems, config=spec.given)
     trackers = where_to_track(asked.track, root, env, problems, config=spec.track, is_training=True)
     return Ready(asked, "config", root, [], env, sys.executable, None, [], settings, spec, trackers)
@@ -233,7 +276,7 @@ def _near(target: str) -> str:
     return os.path.join(folder, close[0]) if close else ""
 
 
-def _environment(asked: Asked, root: str, problems: list[UserError]) -> dict[str, str]:
+def environment(asked: Asked, root: str, problems: list[UserError]) -> dict[str, str]:
     """This process's environment, the root's ``.env`` below it, ``--env`` above it."""
     env = with_dotenv(os.environ, root)
     for name, value in asked.env.items():

@@ -38,6 +38,7 @@ def read(asked: Asked, env: Mapping[str, str], problems: list[UserError]) -> Spe
         problems: What is wrong is added here: the config's mistakes, what is missing on the disk
             or in this installation, and options that are for other targets.
     """
+    problems += asked.wanted.contradictions()
     problems += [
         UserError(f"train.{name}", where=where)
         for name, where in (
@@ -48,9 +49,18 @@ def read(asked: Asked, env: Mapping[str, str], problems: list[UserError]) -> Spe
         if where
     ]
     from overnight import spec as specs
+    from overnight.start import until
 
     try:
-        spec = specs.read(asked.target, asked.overrides, env, must_exist=True)
+        spec = specs.read(
+            asked.target,
+            asked.overrides,
+            env,
+            flags=asked.wanted.flags(),
+            search_file=asked.wanted.optuna_config,
+            until=until.parse,
+            must_exist=True,
+        )
     except UserErrors as error:
         problems += error.errors
         return None
@@ -64,7 +74,8 @@ def read(asked: Asked, env: Mapping[str, str], problems: list[UserError]) -> Spe
 def _without_extra(spec: Spec) -> list[UserError]:
     """The one line for an installation that cannot train."""
     info = spec.info
-    missing = [name for name in _EXTRAS.get(info.extra, ()) if find_spec(name) is None]
+    needed = [*_EXTRAS.get(info.extra, ()), *(("optuna",) if "tune" in spec.stages else ())]
+    missing = [name for name in needed if find_spec(name) is None]
     if not missing:
         return []
     return [UserError("train.no_extra", where=", ".join(missing), extra=info.extra)]

@@ -47,12 +47,13 @@ def describe(
         "cpu_count": os.cpu_count(),
         "created_us": created_us,
         "labels": list(asked.labels),
+        "set": list(asked.overrides) if ready.kind == "config" else [],
         "supervised": True,
         "overnight_version": _version(),
         "log": run.log,
     }
     files.replace(run.run_json, files.to_json(info))
-    if ready.kind == "config":
+    if ready.kind in ("config", "own"):
         return
     config = {
         "target": asked.target or None,

@@ -109,9 +109,13 @@ def _data(spec: Spec, progress: Progress | None) -> tuple[DataIndex | None, list
         fold_of = folds.split(
             index.examples, folds=data.folds, seed=spec.project.seed, stratify=data.stratify
         )
-        folds.to_train(fold_of, data.valid_fold)
+        to_train = folds.to_train(fold_of, data.valid_fold)
     except UserError as error:
         return None, [*found, _refused("data", error)]
+    gaps = folds.gaps(index.examples, fold_of, to_train, index.labels)
+    found += [_of_problem(problem) for problem in gaps]
+    if any(problem.stops for problem in gaps):
+        return None, found
     facts: dict[str, Json] = {
         "num_examples": len(index.examples),
         "num_classes": len(index.labels),

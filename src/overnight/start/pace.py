@@ -37,7 +37,7 @@ class Pace:
 
 def known(spec: Spec, root: str) -> Pace | None:
     """The newest run of this root, on this machine, whose steps cost what these will."""
-    runs = (entry.run for entry in index.entries() if entry.kind == "train")
+    runs = (entry.run for entry in index.entries() if entry.kind in ("train", "pipeline"))
     for run in islice((run for run in runs if run.root == root), _MOST_RUNS):
         if (found := _of(run, spec)) is not None:
             return found

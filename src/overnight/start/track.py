@@ -19,13 +19,13 @@ from overnight.errors import UserError
 from overnight.ledger.paths import RunPaths
 from overnight.outbox import track
 from overnight.trackers import GROUP, ROWS
+from overnight.trackers.key import WANDB, has_key
 from overnight.yaml_tree import Node
 
 #: What may stand under a tracker's name in ``overnight.yaml``.
 OPTIONS = ("address", "project", "entity", "tags", "mode")
 NOWHERE = ("none", "off")
 _MODES = ("online", "offline")
-_WANDB = "https://api.wandb.ai"
 _MAX_KIB = 64
 
 
@@ -116,11 +116,11 @@ def _entry(name: str, options: Mapping[str, Any], env: Mapping[str, str]) -> dic
         entry["address"] = _given(env, "MLFLOW_TRACKING_URI") or entry["address"]
         entry["project"] = _given(env, "MLFLOW_EXPERIMENT_NAME") or entry.get("project")
     elif name == "wandb":
-        entry["address"] = _given(env, "WANDB_BASE_URL") or entry["address"] or _WANDB
+        entry["address"] = _given(env, "WANDB_BASE_URL") or entry["address"] or WANDB
         mode = _given(env, "WANDB_MODE") or entry.get("mode")
-        has_key = bool(_given(env, "WANDB_API_KEY")) or _in_netrc(entry["address"], env)
         # Without a key it is written all the same, and can be sent with `wandb sync`.
-        entry["mode"] = mode if mode in _MODES else "online" if has_key else "offline"
+        usual = "online" if has_key(env, entry["address"]) else "offline"
+        entry["mode"] = mode if mode in _MODES else usual
         entry["project"] = _given(env, "WANDB_PROJECT") or entry.get("project")
         entry["entity"] = _given(env, "WANDB_ENTITY") or entry.get("entity")
         tags = [tag.strip() for tag in _given(env, "WANDB_TAGS").split(",") if tag.strip()]
@@ -129,18 +129,6 @@ def _entry(name: str, options: Mapping[str, Any], env: Mapping[str, str]) -> dic
                               ("notes", "WANDB_NOTES")):  # fmt: skip
             entry[key] = _given(env, variable) or None
     return {key: value for key, value in entry.items() if value or key == "address"}
-
-
-def _in_netrc(address: str, env: Mapping[str, str]) -> bool:
-    """Whether ``wandb login`` has left a key for this server."""
-    import netrc
-    from urllib.parse import urlsplit
-
-    path = _given(env, "NETRC") or os.path.expanduser("~/.netrc")
-    try:
-        return netrc.netrc(path).authenticators(urlsplit(address).hostname or "") is not None
-    except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
-        return False
 
 
 def _given(env: Mapping[str, str], name: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from overnight.errors import LedgerError
-from overnight.ledger import files, index
+from overnight.ledger import claims, files, index
 from overnight.ledger.paths import RunPaths, latest_dir
 from overnight.ledger.reader import Tail, read
 from overnight.ledger.state import View, state_to_json, view
@@ -217,8 +217,11 @@ def settle(run: RunPaths) -> View:
     now = view(run)
     if now.unsettled:
         with contextlib.suppress(OSError):
-            if take(run) is not None:
+            generation = take(run)
+            if generation is not None:
                 _settle(run, now.attempt)
+                # Given back: who settles a run to resume it lives when its supervisor takes it.
+                claims.leave(run.claims, "supervisor", generation)
                 return view(run)
     return now
 

@@ -20,14 +20,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from overnight.ledger import files, index
+from overnight.ledger import claims, files, index
 from overnight.ledger.identity import ALIVE, Identity, here
 from overnight.ledger.paths import RunPaths, state_dir
 from overnight.ledger.reader import read
 from overnight.ledger.state import LEASE_EVERY_S, view
 from overnight.ledger.writer import Pen
 from overnight.outbox import follow, summon, track
-from overnight.supervisor import ending, keeper, outputs, process
+from overnight.supervisor import ending, keeper, outputs, process, report
 from overnight.supervisor.detach import holder, reserve_requests, take
 from overnight.supervisor.diagnose import Cause
 from overnight.supervisor.launch import Launch, import_path, job_environment, reveal
@@ -252,6 +252,22 @@ class Supervisor:
         self.watch.close()
         if self._describer is not None:
             process.kill_all({self._describer})
+        if not self.terminating:
+            self.report()
+
+    def report(self) -> None:
+        """Has the page about the run made; by now nobody waits for this process any more."""
+        with contextlib.suppress(OSError):
+            # Whoever resumes the run need not wait for the page either.
+            claims.leave(self.run.claims, "supervisor", self.generation)
+            pid = report.begin(self.run)
+            until = time.monotonic() + report.WITHIN_S
+            while not self._reap({pid}):
+                if self.terminating or time.monotonic() > until:
+                    report.give_up(pid)
+                    break
+                self.wake.sleep(_BRISK_TICK_S)
+            self.see_to_agent(wake=True)
 
     def what_follows(self, end: ending.End, cause: Cause) -> Restart | None:
         """The next attempt, or None if this was the last one."""

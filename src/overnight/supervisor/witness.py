@@ -20,6 +20,7 @@ from overnight.ledger.identity import ALIVE, Identity
 from overnight.ledger.own_run import boot_s
 from overnight.ledger.paths import RunPaths
 from overnight.ledger.reader import read
+from overnight.ledger.state import ENDED, view
 from overnight.supervisor import ending, keeper, outputs, own, process
 from overnight.supervisor.detach import holder, take
 from overnight.supervisor.launch import Launch
@@ -152,6 +153,9 @@ def main(pidfd: int | None, run_dir: str) -> int:
     target = Identity.from_json((files.read_json(run.keeper_json) or {}).get("job"))
     if target is None or (generation := take(run)) is None:
         return 1
+    seen = view(run)
+    if isinstance(seen.state, ENDED) and not seen.unsettled:
+        return 1  # a block so short that somebody else has written its end down already
     # What is imported stays: not looked at again.
     gc.freeze()
     Witness(run, generation, target, pidfd).serve()

@@ -69,9 +69,12 @@ class TaskInfo:
             alone.
         modes: A word of ``--mode`` → what that fills in where a config leaves it open, by full key:
             ``train.mixup``. The schemas' defaults are mode ``basic``'s, but for what stands here.
+        unless: A key of ``modes`` → others that keep it open, too, where a config names one of
+            them: who says how many folds there are wants them all.
         reader: ``module:Class`` of its DataReader.
         task: ``module:Class`` of its Task; imported in the trainer only.
         search_space: What a search varies where nobody says what, as ``tuning.search_space``.
+        inputs: ``module:Class`` of its Inputs (overnight.tasks.predictor); torch-free.
         predictor: ``module:Class`` of its Predictor; imported where predictions are made only.
         starter: ``module:Class`` of its Starter; empty: ``overnight new`` knows no first config.
         weights: ``module:function`` that is given ``model:`` and the environment and says, as a
@@ -92,6 +95,8 @@ class TaskInfo:
     task: str
     search_space: Mapping[str, Json] = field(default_factory=dict)
     modes: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    unless: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    inputs: str = ""
     predictor: str = ""
     starter: str = ""
     weights: str = ""
@@ -119,8 +124,13 @@ class Starter(Protocol):
         presets: Its word → what differs from the defaults, by full key: ``train.epochs``.
         placeholders: What stands in a config where nobody has said where the data are.
         shown: Keys that stand in a first config with their defaults; the others are remarks.
+        configs: What the catalogue calls another config (``highperf``: ``train_highperf.yaml``) →
+            what stands in it beside the data, by full key.
+        searches: The same for files of searches, by the keys of ``tuning:``.
     """
 
+    configs: Mapping[str, Mapping[str, Json]]
+    searches: Mapping[str, Mapping[str, Json]]
     presets: Mapping[str, Mapping[str, Json]]
     placeholders: Mapping[str, Json]
     shown: Sequence[str]
@@ -188,6 +198,7 @@ class DataIndex:
         fingerprint: sha256 over ids, targets and the contents of the files.
         problems: All that was found, told before the first step.
         card: Counts, histogram, sizes: what the dataset card shows.
+        codes: What the data writes for each class, by index, where that is not its name: ``"3"``.
     """
 
     examples: Sequence[Example]
@@ -196,6 +207,7 @@ class DataIndex:
     fingerprint: str
     problems: Sequence[Problem]
     card: Mapping[str, Json]
+    codes: Sequence[str] | None = None
 
 
 class DataReader(Protocol):

@@ -37,6 +37,15 @@ class Part(BaseModel):
         return self
 
 
+class Data(Part):
+    """``data:``, as far as it is the same for all tasks."""
+
+    @property
+    def names_test(self) -> bool | None:
+        """Whether there is something to predict in it; None: only the data themselves tell."""
+        return None
+
+
 class EarlyStopping(Part):
     """Ends a fit that gets no better."""
 

@@ -12,13 +12,15 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from overnight.errors import UserError
-from overnight.tasks.base import Example
+from overnight.tasks.base import Example, Problem
 
 #: The fold of an example that is in every training part and in no validation part.
 ALWAYS_TRAINED = -1
 #: Up to this share of second members of groups (equal files, mostly), each group follows its first
 #: one. StratifiedGroupKFold weighs every group against every fold: 0.2 ms each, 13 s for 60,000.
 _FEW = 0.05
+#: Classes that are named for a fold; the others are counted.
+_NAMED = 5
 
 
 def split(examples: Sequence[Example], *, folds: int, seed: int, stratify: bool) -> list[int]:
@@ -96,6 +98,54 @@ def in_one_group(examples: Sequence[Example]) -> dict[int, list[int]]:
     return {
         target: found for target, found in places.items() if len({groups[i] for i in found}) == 1
     }
+
+
+def gaps(
+    examples: Sequence[Example],
+    fold_of: Sequence[int],
+    to_train: Sequence[int],
+    names: Sequence[str],
+) -> list[Problem]:
+    """Classes that a fold's training part lacks: its member can never name them.
+
+    Args:
+        examples: As they were split; where their targets are no classes, there are no gaps.
+        fold_of: The fold in which each is validated.
+        to_train: The folds that are trained.
+        names: The classes'.
+
+    Returns:
+        What stops: nothing to tell apart in a fold, or a class that no member learns. What does
+        not: a class that some members learn and others are asked about all the same.
+    """
+    classes = [e.target for e in examples if isinstance(e.target, int)]
+    if len(classes) < len(examples):
+        return []
+    total, within = Counter(classes), Counter(zip(fold_of, classes, strict=True))
+    lacking = {
+        fold: [each for each in sorted(total) if within[fold, each] == total[each]]
+        for fold in to_train
+    }
+    never = set(total).intersection(*lacking.values())
+    found = []
+    if bare := [fold for fold in to_train if len(total) - len(lacking[fold]) < 2]:
+        found.append(_gap("data.fold_one_class", [f"fold{fold}" for fold in bare], stops=True))
+    if never:
+        shown = [f"{names[each]} ({total[each]})" for each in sorted(never)]
+        found.append(_gap("data.never_learnt", shown, stops=True))
+    some = [
+        f"fold{fold}: {', '.join(names[each] for each in missing[:_NAMED])}"
+        + (f" … (+{len(missing) - _NAMED})" if len(missing) > _NAMED else "")
+        for fold, all_missing in lacking.items()
+        if (missing := [each for each in all_missing if each not in never])
+    ]
+    if some and not bare:
+        found.append(_gap("data.not_learnt", some, stops=False))
+    return found
+
+
+def _gap(key: str, shown: Sequence[str], *, stops: bool) -> Problem:
+    return Problem(key, {"num": len(shown)}, tuple(shown), len(shown), stops)
 
 
 def check_named(examples: Sequence[Example], *, folds: int, column: str) -> list[UserError]:

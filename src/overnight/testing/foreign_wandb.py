@@ -29,9 +29,13 @@ class ForeignWandb(ThreadingHTTPServer):
     """The server; ``runs`` holds what arrived.
 
     Attributes:
-        runs: Id → ``history`` (rows), ``exit``, ``tags``, ``config``, ``state``.
+        runs: Id → ``history`` (rows), ``exit``, ``tags``, ``config``, ``group``, ``job_type``,
+            ``sweep``.
         artifacts: Names and aliases, in their order.
         deleted: Ids that can never be used again.
+        sweeps: Id → ``config`` and ``runs``, each with the values it was told to try.
+        agents: Of each agent, its sweep.
+        reports: Title, project and blocks of each.
         operations: What was asked for, in its order.
         fault: What it does instead of answering; see :meth:`fail`.
     """
@@ -44,6 +48,9 @@ class ForeignWandb(ThreadingHTTPServer):
         self.runs: dict[str, dict[str, Any]] = {}
         self.artifacts: list[tuple[str, list[str]]] = []
         self.deleted: set[str] = set()
+        self.sweeps: dict[str, dict[str, Any]] = {}
+        self.agents: list[str] = []
+        self.reports: list[dict[str, Any]] = []
         self.operations: list[str] = []
         self.fault = ""
         self._lock = threading.RLock()
@@ -175,6 +182,8 @@ class ForeignWandb(ThreadingHTTPServer):
         run["project"] = said.get("project") or run.get("project")
         run["tags"] = said.get("tags") or run["tags"]
         run["config"] |= json.loads(said.get("config") or "{}")
+        told = {"group": "groupName", "job_type": "jobType", "sweep": "sweep"}
+        run |= {key: said.get(word) or run.get(key) for key, word in told.items()}
         project = {"name": run["project"], "entity": {"name": _ENTITY}}
         bucket = {"id": run["id"], "name": name, "displayName": run["displayName"]}
         bucket |= {"description": "", "config": "{}", "sweepName": None, "project": project}
@@ -270,6 +279,91 @@ class ForeignWandb(ThreadingHTTPServer):
         del self.runs[name]
         self.deleted.add(name)
         return {"deleteRun": {"clientMutationId": None}}
+
+    # -- reports -------------------------------------------------------------------------------
+
+    def _ProjectInternalId(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"project": {"internalId": _encoded("p")}}
+
+    def _GetProjects(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        names = sorted({str(run["project"]) for run in self.runs.values() if run.get("project")})
+        nodes = [
+            {"__typename": "Project", "id": _encoded(name), "name": name,
+             "entityName": said["entity"], "createdAt": "2026-11-21T00:00:00Z",
+             "isBenchmark": False, "user": None}
+            for name in names
+        ]  # fmt: skip
+        page = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
+        return {"models": {"pageInfo": page, "edges": [{"node": node} for node in nodes]}}
+
+    def _upsertView(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        number = _encoded(f"view{len(self.reports)}")
+        spec = json.loads(said["spec"])
+        self.reports.append({**said, "spec": spec})
+        project = {"id": "p", "name": said["projectName"], "entityName": said["entityName"]}
+        view = {"id": number, "name": said["name"], "displayName": said["displayName"]}
+        view |= {"description": said["description"], "project": project, "spec": said["spec"]}
+        return {"upsertView": {"view": view, "inserted": True}}
+
+    # -- sweeps --------------------------------------------------------------------------------
+
+    def stop(self, run_id: str) -> None:
+        """A person stops a run of a sweep on its page."""
+        self.sweeps[self._sweep_of(run_id)]["to_stop"].append(run_id)
+
+    def _sweep_of(self, run_id: str) -> str:
+        return next(name for name, each in self.sweeps.items() if run_id in each["runs"])
+
+    def _UpsertSweep(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        config = json.loads(said["config"])
+        if config.get("method") not in ("bayes", "random", "grid") or not config.get("parameters"):
+            raise Refusal("invalid sweep config", 400)
+        if not _PROJECT.fullmatch(said["projectName"]):
+            raise Refusal("invalid project name", 400)
+        name = f"sweep{len(self.sweeps)}"
+        project = {"id": "p", "name": said["projectName"], "entity": {"id": "1", "name": _ENTITY}}
+        self.sweeps[name] = {"config": config, "project": project, "runs": {}, "to_stop": []}
+        sweep = {"name": name, "project": project}
+        return {"upsertSweep": {"sweep": sweep, "configValidationWarnings": []}}
+
+    def _CreateAgent(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if said["sweep"] not in self.sweeps:
+            raise Refusal(f"could not find sweep {said['sweep']}", 404)
+        self.agents.append(said["sweep"])
+        return {"createAgent": {"agent": {"id": _encoded(f"agent{len(self.agents)}")}}}
+
+    def _Heartbeat(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        agent = int(_decoded(said["id"]).removeprefix("agent"))
+        sweep = self.sweeps.get(self.agents[agent - 1])
+        if sweep is None:
+            raise Refusal("could not find the agent's sweep", 404)
+        commands: list[dict[str, Any]] = []
+        running = json.loads(said["runState"])
+        if running:
+            stopped = [each for each in sweep["to_stop"] if each in running]
+            commands = [{"type": "stop", "run_id": each} for each in stopped]
+        elif len(sweep["runs"]) >= sweep["config"].get("run_cap", 1000):
+            commands = [{"type": "exit"}]
+        else:
+            name, number = f"{self.agents[agent - 1]}r{len(sweep['runs'])}", len(sweep["runs"])
+            args = {
+                key: {"value": _drawn(each, number)}
+                for key, each in sweep["config"]["parameters"].items()
+            }
+            sweep["runs"][name] = {key: each["value"] for key, each in args.items()}
+            commands = [{"type": "run", "run_id": name, "args": args, "program": None}]
+        found = {"agent": {"id": said["id"]}, "commands": json.dumps(commands)}
+        return {"agentHeartbeat": found}
+
+
+def _drawn(parameter: dict[str, Any], number: int) -> Any:
+    """A value of a sweep's parameter; W&B's own samplers are no business of this one's."""
+    if "value" in parameter:
+        return parameter["value"]
+    if "values" in parameter:
+        return parameter["values"][number % len(parameter["values"])]
+    low, high = parameter["min"], parameter["max"]
+    return low + (high - low) * (number % 4) / 4 if isinstance(low, float) else low
 
 
 class _Handler(BaseHTTPRequestHandler):

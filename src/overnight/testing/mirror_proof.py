@@ -2,9 +2,10 @@
 
 ``python -m overnight.testing.mirror_proof --seed 7``. Two runs start at once in a fresh root, one
 of them with a row that MLflow does not take; a third has five folds, is killed twice and goes on
-from its checkpoint. Meanwhile the processes that carry the records are killed. What must be found,
-in each tracker: every number of the ledger that counts, under its name and step, once, and nothing
-else. W&B is proven as files; with ``--online`` over a network, against a server that is played on
+from its checkpoint; a fourth is a search of six trials, killed in the middle of one. Meanwhile the
+processes that carry the records are killed. What must be found, in each tracker: every number of
+the ledgers that counts, under its name and step, once, and nothing else; and each trial below its
+search. W&B is proven as files; with ``--online`` over a network, against a server that is played on
 loopback and refuses connections at times; with ``--live`` against W&B itself.
 """
 
@@ -95,6 +96,32 @@ for fold in range(fold0, 5):
             aside.replace(kept)
 overnight.log({"macro_f1": 0.5}, summary=True)
 """
+#: Six trials as a tuner runs them, one after the other; dies in the middle of the third.
+_SEARCH = """
+import math, os, signal, time
+from overnight.ledger import job
+from overnight.ledger.paths import RunPaths
+from overnight.tuning.ask import Settings
+from overnight.tuning.space import Range
+from overnight.tuning.study import Study
+space = {"train.lr": Range(1e-4, 1e-1, log=True), "size": Range(1, 9, is_int=True)}
+study = Study(RunPaths(os.environ["OVERNIGHT_RUN_DIR"]), Settings(space, 6, method="random"))
+while (trial := study.ask()) is not None:
+    own = job.Job(trial.run, trial.attempt)
+    job.switch_to(own)
+    for epoch in range(12):
+        job.log({"score": math.sin(epoch) * trial.values["size"]}, epoch=epoch, fold=0)
+        for step in range(4):
+            job.log({"loss": 1 / (step + 1)}, step=4 * epoch + step)
+        study.report(trial, epoch + 1, epoch * trial.values["train.lr"])
+        if trial.number == 2 and trial.attempt == 0 and epoch == 7:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.05)
+    job.switch_to(None)
+    own.close()
+    study.tell(trial, ["complete", "pruned", "failed"][trial.number % 3], 0.5, time_s=1.0)
+"""
+_NUM_TRIALS = 6
 
 
 @dataclass(slots=True)
@@ -184,12 +211,41 @@ class Proof:
         runs = self._start([("first", _PLAIN, [seed, "poison"]), ("second", _PLAIN, [seed + "2"])])
         # With mirrors at work already, so that what it goes over again has been sent.
         self._until(lambda: any(Path(run.cursor(self.trackers[0])).exists() for run in runs))
-        runs += self._start([("folds", _FOLDS, [seed, json.dumps(deaths)])])
+        runs += self._start(
+            [("folds", _FOLDS, [seed, json.dumps(deaths)]), ("search", _SEARCH, [])]
+        )
         self._until(lambda: all(self._is_over(run) for run in runs))
-        for run in runs:
-            for tracker in self.trackers:
+        for tracker in self.trackers:
+            for run in runs:
                 self._compare(run, tracker)
+            self._compare_trials(runs[-1], tracker)
         return self.found
+
+    def _compare_trials(self, search: RunPaths, tracker: str) -> None:
+        trials = list(track.parts(search, tracker))
+        if len(trials) != _NUM_TRIALS:
+            self.found.wrong.append(f"{len(trials)} trials in the search's folder")
+        for trial in trials:
+            self._compare(trial, tracker, name="trials")
+            if self._whole_of(trial, tracker) != self._whole_of(search, tracker, itself=True):
+                self.found.wrong.append(f"{tracker}: {trial.run_id} is not below its search")
+
+    def _whole_of(self, run: RunPaths, tracker: str, *, itself: bool = False) -> str:
+        """What a tracker says that a run is a part of; for a search, what its trials should say."""
+        if tracker == "mlflow":
+            return (
+                read_back.mlflow_id(self.root, run)
+                if itself
+                else read_back.mlflow_parent(self.root, run)
+            )
+        if itself:
+            return run.run_id
+        if self.env.get("WANDB_MODE") == "offline":
+            return read_back.offline_group(self.root, run)
+        [url] = [each.url for each in standing(run) if each.tracker == tracker]
+        if self.server is None:
+            return read_back.live_group(url)
+        return str(self.server.runs[url.rpartition("/")[2]]["group"])
 
     def _start(self, jobs: Sequence[tuple[str, str, Sequence[str]]]) -> list[RunPaths]:
         """Starts runs, all at the same moment."""
@@ -265,15 +321,15 @@ class Proof:
             return read_back.of_history(read_back.live_history(url))
         return read_back.of_history(self.server.runs[url.rpartition("/")[2]]["history"])
 
-    def _compare(self, run: RunPaths, tracker: str) -> None:
-        name = run.run_id.partition("_")[0]
+    def _compare(self, run: RunPaths, tracker: str, name: str = "") -> None:
+        name = name or run.run_id.partition("_")[0]
         written = rows(run.dir)
         counting = current(written)
         self.found.superseded += len(written) - len(counting)
         poison = {"lr=", "k" * 251} if tracker == "mlflow" else set()
         should = Counter(each for each in expected(counting) if each[0] not in poison)
         got = Counter(self._numbers(tracker, run))
-        self.found.numbers[tracker, name] = should.total()
+        self.found.numbers[tracker, name] += should.total()
         for each in (should - got).elements():
             self.found.missing.append(f"{tracker} {name} {each}")
         for each in (got - should).elements():
@@ -281,7 +337,7 @@ class Proof:
             (self.found.doubled if known else self.found.strange).append(f"{tracker} {name} {each}")
         said = json.loads(Path(run.cursor(tracker)).read_text())
         self.found.begun_anew += said["generation"]
-        self.found.rejected[tracker, name] = said["rejected"]["num"]
+        self.found.rejected[tracker, name] += said["rejected"]["num"]
         if set(said["rejected"]["keys"]) != (poison if name == "first" else set()):
             self.found.wrong.append(f"{tracker} {name} rejected {said['rejected']}")
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,38 @@ def _mlflow(root: Path, run: RunPaths) -> Iterator[tuple[str, int, str]]:
             yield key, step, "NaN" if is_nan else spelled(value)
 
 
+def mlflow_id(root: Path, run: RunPaths) -> str:
+    """MLflow's own id of a run; empty where it has none, or two."""
+    asks = "select run_uuid from runs where lifecycle_stage = 'active' and name = ?"
+    return _only(root, asks, run)
+
+
+def mlflow_parent(root: Path, run: RunPaths) -> str:
+    """MLflow's id of what a run is a part of; empty where it is of nothing."""
+    asks = (
+        "select t.value from tags t join runs r using (run_uuid) where r.lifecycle_stage = 'active'"
+        " and r.name = ? and t.key = 'mlflow.parentRunId'"
+    )
+    return _only(root, asks, run)
+
+
+def _only(root: Path, asks: str, run: RunPaths) -> str:
+    with closing(sqlite3.connect(root / "mlflow.db")) as database:
+        found = database.execute(asks, [run.run_id]).fetchall()
+    return str(found[0][0]) if len(found) == 1 else ""
+
+
+def offline_group(root: Path, run: RunPaths) -> str:
+    """The group of a run that was written without a network."""
+    groups = {each["run"].get("run_group") for each in offline_records(root, run) if "run" in each}
+    return str(groups.pop()) if len(groups) == 1 else ""
+
+
+def live_group(url: str) -> str:
+    """The group that W&B itself has a run in."""
+    return str(_live(url).group)
+
+
 def _wandb(root: Path, run: RunPaths) -> Iterator[tuple[str, int, str]]:
     for record in offline_records(root, run):
         history = record.get("history")
@@ -61,11 +94,15 @@ def of_history(history: Iterable[dict[str, Any]]) -> Iterator[tuple[str, int, st
 
 def live_history(url: str) -> Iterable[dict[str, Any]]:
     """The rows that W&B itself has of a run, by the address of its page."""
+    found: Iterable[dict[str, Any]] = _live(url).scan_history()
+    return found
+
+
+def _live(url: str) -> Any:
     import wandb
 
     entity, project, _, name = url.rstrip("/").split("/")[-4:]
-    found: Iterable[dict[str, Any]] = wandb.Api().run(f"{entity}/{project}/{name}").scan_history()
-    return found
+    return wandb.Api().run(f"{entity}/{project}/{name}")
 
 
 def history_numbers(row: dict[str, Any]) -> Iterator[tuple[str, int, str]]:
@@ -89,11 +126,16 @@ def _axis_of(row: dict[str, Any], prefix: str) -> int | None:
 
 def offline_records(root: Path, run: RunPaths) -> Iterator[dict[str, Any]]:
     """What W&B's own reader says of a run that was written without a network."""
-    program = str(Path(sys.executable).with_name("wandb"))
     for path in sorted((root / "wandb").glob("offline-run-*/*.wandb")):
-        argv = [program, "leet", "inspect", "--json", str(path)]
-        done = subprocess.run(argv, capture_output=True, text=True, check=True)
-        records = [json.loads(line) for line in done.stdout.splitlines()]
+        records = _inspected(path, path.stat().st_mtime_ns)
         names = {record["run"].get("display_name") for record in records if "run" in record}
         if run.run_id in names:
             yield from records
+
+
+@lru_cache(maxsize=64)
+def _inspected(path: Path, _written_ns: int) -> list[dict[str, Any]]:
+    program = str(Path(sys.executable).with_name("wandb"))
+    argv = [program, "leet", "inspect", "--json", str(path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]

@@ -12,12 +12,14 @@ from overnight.ledger.format import time_us
 from overnight.ledger.paths import RunPaths
 from overnight.ledger.state import Failed, Finished, Lost, Stopped, View, exit_status
 from overnight.outbox.track import Wanted
-from overnight.trackers.base import End, RunInfo
+from overnight.trackers.base import End, RunInfo, Whole
 
 #: As much of a config as a person wrote; a larger file is no config.
 _MOST_CONFIG_BYTES = 1 << 20
 _MACHINE_KEYS = ("cpu", "cpu_count", "gpus", "git_dirty", "kernel")
-_RUN_KEYS = ("kind", "host", "platform", "python", "git_commit", "target", "overnight_version")
+_RUN_KEYS = (
+    "kind", "host", "platform", "python", "git_commit", "target", "overnight_version", "trial",
+)  # fmt: skip
 
 
 def about(run: RunPaths, wanted: Wanted, *, generation: int, known: bool) -> RunInfo:
@@ -29,6 +31,9 @@ def about(run: RunPaths, wanted: Wanted, *, generation: int, known: bool) -> Run
     info = files.read_json(run.run_json) or {}
     tags = {f"overnight.{key}": str(info[key]) for key in _RUN_KEYS if info.get(key) is not None}
     tags["overnight.dir"] = run.dir
+    whole = _whole(run)
+    if whole is not None:
+        tags["overnight.parent"] = whole.run_id
     labels = info.get("labels")
     words: list[str] = []
     if isinstance(labels, list):
@@ -47,10 +52,37 @@ def about(run: RunPaths, wanted: Wanted, *, generation: int, known: bool) -> Run
         generation=generation,
         tags=tags,
         labels=list(dict.fromkeys(words)),
-        config=config_of(run),
+        config=with_values(
+            config_of(run), info.get("values"), always=bool(wanted.options.get("sweep"))
+        ),
         options=wanted.options,
         known=known,
+        whole=whole,
+        has_parts=Path(run.children).is_dir(),
     )
+
+
+def _whole(run: RunPaths) -> Whole | None:
+    if run.parent is None:
+        return None
+    info = files.read_json(run.parent.run_json) or {}
+    return Whole(run.parent.run_id, time_us(info.get("created_us")) or 0)
+
+
+def with_values(
+    config: Mapping[str, Any], values: Any, *, always: bool = False
+) -> Mapping[str, Any]:
+    """A config with a trial's values, ``train.lr`` → number, where it does not hold them.
+
+    Args:
+        config: It.
+        values: As run.json has them, if it does.
+        always: Also where it does: a sweep's page goes by its own names.
+    """
+    if not isinstance(values, dict):
+        return config
+    there = {} if always else dict(flat(config))
+    return {**config, **{key: each for key, each in values.items() if key not in there}}
 
 
 def machine_facts(run: RunPaths) -> dict[str, str]:
@@ -103,6 +135,9 @@ def end_of(view: View, run: RunPaths) -> End:
     code = exit_status(state)
     ended_us = view.ended_us or _newest_us(run)
     code = 125 if code is None else code
+    trial = (files.read_json(run.exit_json) or {}) if run.parent is not None else {}
+    if trial.get("state") == "pruned":
+        return End("killed", code, ended_us, "pruned", str(trial.get("why") or ""))
     match state:
         case Finished():
             return End("finished", 0, ended_us)
@@ -110,6 +145,7 @@ def end_of(view: View, run: RunPaths) -> End:
             return End("killed", code, ended_us, "stopped")
         case Failed(cause=cause):
             kind, evidence = ((cause or {}).get(key) for key in ("kind", "evidence"))
+            evidence = evidence or trial.get("why")
             return End("failed", code, ended_us, _text(kind) or "unknown", _text(evidence) or "")
         case Lost(why=why):
             return End("failed", code, ended_us, "lost", why)

@@ -46,6 +46,14 @@ class Gone(UserError):  # noqa: N818 - it says what happened
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """The run that another one is a part of: the search of a trial."""
+
+    run_id: str
+    created_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunInfo:
     """A run as a tracker shows it.
 
@@ -59,6 +67,8 @@ class RunInfo:
         config: What was asked for, nested.
         options: The tracker's own options in ``track.json``.
         known: It was there before: what is not found now was deleted.
+        whole: What it is a part of; None: nothing.
+        has_parts: Others are parts of it.
     """
 
     dir: Path
@@ -73,6 +83,8 @@ class RunInfo:
     config: Mapping[str, Any]
     options: Mapping[str, Any] = field(default_factory=dict)
     known: bool = False
+    whole: Whole | None = None
+    has_parts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

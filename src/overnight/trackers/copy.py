@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from overnight import crashpoint
 from overnight.ledger import files
-from overnight.ledger.format import Scope
 from overnight.ledger.identity import ALIVE, Identity
 from overnight.ledger.paths import RunPaths, kind_dir
-from overnight.ledger.state import ENDED, View, view
+from overnight.ledger.state import ENDED, Lost, Stopped, View, view
 from overnight.outbox import track
 from overnight.outbox.track import Asked, Wanted
 from overnight.supervisor.ending import settle
@@ -24,7 +24,8 @@ from overnight.trackers import cursor as cursors
 from overnight.trackers.about import about, end_of, event_facts, machine_facts
 from overnight.trackers.base import Gone, Item, Point, Session, Tracker, patience_s
 from overnight.trackers.batches import Batch, Batches
-from overnight.trackers.counting import Counting, names_of, prefix_of
+from overnight.trackers.counting import Counting, names_of
+from overnight.trackers.items import item_of, num_bytes
 from overnight.trackers.records import Places, Record, Records
 from overnight.trackers.records import end_of as places_after
 
@@ -54,6 +55,10 @@ class Copy:
         self.tracker = tracker
         #: Everything of it is there, or never will be.
         self.is_done = False
+        #: Its end is there: only parts of it may be to come, unless it goes on.
+        self.is_closed = False
+        #: It was found there, or begun: its parts can be told what they are parts of.
+        self.is_there = False
         #: How often the tracker took something.
         self.num_answers = 0
         #: How many seconds the call that is under way may take.
@@ -67,7 +72,7 @@ class Copy:
         self._was_gone = False
         #: Batches that were made before and did not arrive: they are made again as they were.
         self._again: list[Batch] = []
-        #: The end of a run that is over, and how long its events were then.
+        #: The end of a run that is over, and ``track.end_mark`` then.
         self._end: tuple[int, View] | None = None
         self._looked_at = 0.0
         self._described: set[str] = set()
@@ -79,6 +84,11 @@ class Copy:
         if self._cursor is None:
             self._cursor = cursors.read(self.run, self.asked.tracker, self.asked.lane)
         return self._cursor
+
+    @property
+    def was_taken(self) -> bool:
+        """Whether all of it was there before. Raises OSError if that cannot be read now."""
+        return self.cursor.closed == track.end_mark(self.run)
 
     def look(self) -> bool:
         """Takes one batch there; whether there may be more at once.
@@ -100,12 +110,25 @@ class Copy:
                 self._begin_anew()
                 return True
             self.note_trouble(error.what, error.fix)
-            self.cursor.closed = track.events_bytes(self.run)
+            self.cursor.closed = self.cursor.parts = track.end_mark(self.run)
             self.save()
             self.is_done = True
             return False
 
+    def has_all_parts(self) -> None:
+        """All parts of this run, which is closed, are there, or asked for by themselves."""
+        if Path(self.run.children).is_dir():
+            self.cursor.parts = self.cursor.closed
+            self.save()
+        self.is_done = True
+
     def _look(self) -> bool:
+        if self._records is None and not self.asked.again and self.was_taken:
+            self.is_closed = self.is_there = True  # by an earlier mirror; parts are to come
+        if self.is_closed:
+            if self.was_taken:
+                return False
+            self.is_closed = False
         # Asked before reading: what was written before its end is there once the end is.
         self._look_for_end()
         if self._records is None:
@@ -159,7 +182,7 @@ class Copy:
         """Reads all rows there are: which of them count is known only from the newest."""
         cursor = self.cursor
         counting = Counting()
-        if (files.read_json(self.run.run_json) or {}).get("kind") == "train":
+        if self._is_our_trainers():
             for key, kinds in _OUR_TRAINERS.items():
                 counting.expect(key, kinds)
         counting.restore(cursor.sent)
@@ -169,6 +192,13 @@ class Copy:
                 counting.see(record)
         self._counting = counting
         self._records = Records(self.run.dir, cursor.files)
+
+    def _is_our_trainers(self) -> bool:
+        kind = (files.read_json(self.run.run_json) or {}).get("kind")
+        # A script's search has no config of its trials, a training's has.
+        return kind in ("train", "pipeline") or (
+            kind == "optimization" and Path(self.run.config_yaml).exists()
+        )
 
     def _begin_anew(self) -> None:
         self.leave()
@@ -224,6 +254,7 @@ class Copy:
             known = bool(cursor.files) and not self.asked.again
             info = about(self.run, self._wanted(), generation=cursor.generation, known=known)
             self._session = self.tracker.open(info)
+            self.is_there = True
             self.num_answers += 1
             if cursor.url != self._session.url or cursor.trouble:
                 cursor.url, cursor.trouble, cursor.fix = self._session.url, "", ""
@@ -259,9 +290,9 @@ class Copy:
                     )
                 )  # fmt: skip
             elif record.base == "media":
-                item = self._item(record, number)
+                item = item_of(self.run, record, number)
                 batch += [] if item is None else [item]
-        self.patience_s = patience_s(sum(map(_num_bytes, batch)))
+        self.patience_s = patience_s(sum(map(num_bytes, batch)))
         rejected = session.send(batch) if batch else ()
         self.num_answers += 1
         self.patience_s = patience_s(0)
@@ -290,58 +321,32 @@ class Copy:
         if facts:
             session.describe(facts)
 
-    def _item(self, record: Record, number: int) -> Item | None:
-        """A record of media.jsonl; None where it names no file that is there."""
-        data = record.data
-        kind, key, where = data.get("_kind"), data.get("key"), data.get("path")
-        if not isinstance(kind, str) or not isinstance(key, str) or not key:
-            return None
-        path = Path(self.run.dir)
-        if kind not in ("artifact", "histogram"):  # these name no file, or several
-            if not isinstance(where, str):
-                return None
-            path = path / where
-            # A record of a foreign hand must not carry out what lies elsewhere.
-            if not path.is_file() or not path.resolve().is_relative_to(
-                Path(self.run.dir).resolve()
-            ):
-                return None
-        each = record.row
-        axis = each.step if each.step is not None else each.epoch
-        aliases = data.get("aliases")
-        return Item(
-            kind=kind,
-            key=prefix_of(Scope(each.scope.fold, each.scope.trial, each.scope.stage)) + key,
-            path=path,
-            step=axis,
-            t_us=record.t_us,
-            number=number,
-            record=data,
-            aliases=[str(a) for a in aliases] if isinstance(aliases, list) else (),
-        )
-
     # -- the end -------------------------------------------------------------------------------
 
     def _look_for_end(self) -> None:
         """Finds out whether the run is over; where nobody wrote that down, does."""
         now = time.monotonic()
-        num_bytes = track.events_bytes(self.run)
-        if self._end is not None and self._end[0] == num_bytes:
+        mark = track.end_mark(self.run)
+        if self._end is not None and self._end[0] == mark:
             return
         self._end = None
         if self._looked_at and now - self._looked_at < _LOOK_AT_STATE_S:
             return
         self._looked_at = now
+        if self.run.parent is not None:
+            seen_part = _ended_part(self.run, self.run.parent)
+            self._end = None if seen_part is None else (mark, seen_part)
+            return
         lease = files.read_json(self.run.lease) or {}
         supervisor = Identity.from_json(lease.get("supervisor"))
         seen = view(self.run)
         attended = supervisor is not None and supervisor.look() == ALIVE
         if isinstance(seen.state, ENDED) and seen.unsettled and not attended:
-            seen, num_bytes = settle(self.run), track.events_bytes(self.run)
+            seen, mark = settle(self.run), track.end_mark(self.run)
         if isinstance(seen.state, ENDED) and not seen.unsettled:
-            self._end = num_bytes, seen
+            self._end = mark, seen
 
-    def _close(self, num_bytes: int, seen: View) -> None:
+    def _close(self, mark: int, seen: View) -> None:
         session = self._open()
         self.patience_s = 3 * patience_s(0)  # the last file, the end, and a look at what is there
         config = Path(self.run.config_yaml)
@@ -349,9 +354,9 @@ class Copy:
             session.send([Item("config", "config.yaml", config, None, 0, self.cursor.number + 1)])
         session.close(end_of(seen, self.run))
         self._session = None
-        self.cursor.closed = num_bytes
+        self.cursor.closed = mark
         self.save()
-        self.is_done = True
+        self.is_closed = True
 
     def _away(self) -> None:
         """The folder is not there: it was removed, or its disk is away."""
@@ -362,14 +367,13 @@ class Copy:
         self.is_done = runs_dir.is_dir() or away_s > _AWAY_S
 
 
-def _num_bytes(each: Point | Item) -> int:
-    """How much a file, or all of an artifact's, has to be carried there."""
-    if isinstance(each, Point):
-        return 0
-    parts = each.record.get("files")
-    if isinstance(parts, list):
-        return sum(part["bytes"] for part in parts if type(part.get("bytes")) is int)
-    try:
-        return each.path.stat().st_size
-    except OSError:  # gone since it was noted: the tracker says so
-        return 0
+def _ended_part(part: RunPaths, whole: RunPaths) -> View | None:
+    """A part's end: its own, or that of the whole, where it was cut off; None: it goes on."""
+    seen = view(part)
+    if Path(part.exit_json).exists():
+        return seen if isinstance(seen.state, ENDED) else None
+    end = view(whole)
+    if not isinstance(end.state, ENDED) or end.unsettled:
+        return None
+    state = end.state if isinstance(end.state, Stopped) else Lost("unseen")
+    return replace(seen, state=state, ended_us=end.ended_us, unsettled=False)

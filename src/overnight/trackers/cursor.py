@@ -33,7 +33,8 @@ class Cursor:
         sending: The same, once the batch that is under way has arrived; None: none is.
         number: The number of the last row that was taken; ``num_records``: all records taken.
         sent: What of it may turn out not to count (Counting.sent).
-        closed: The length of the supervisor's events when the tracker had the run's end.
+        closed: ``track.end_mark`` when the tracker had the run's end.
+        parts: The same, once it had all of its parts as well.
         rejected: ``num`` values, and by their ``keys`` why and where first.
         trouble: What a person has to put right, and what to do about it.
     """
@@ -47,6 +48,7 @@ class Cursor:
     sent: dict[str, Any] = field(default_factory=dict)
     url: str = ""
     closed: int | None = None
+    parts: int | None = None
     rejected: dict[str, Any] = field(default_factory=lambda: {"num": 0, "keys": {}})
     trouble: str = ""
     fix: str = ""
@@ -105,6 +107,7 @@ def read(run: RunPaths, tracker: str, lane: str) -> Cursor:
         sent=sent if isinstance(sent, dict) else {},
         url=str(said.get("url") or ""),
         closed=said["closed"] if type(said.get("closed")) is int else None,
+        parts=said["parts"] if type(said.get("parts")) is int else None,
         trouble=str(said.get("trouble") or ""),
         fix=str(said.get("fix") or ""),
     )

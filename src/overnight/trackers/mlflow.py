@@ -18,6 +18,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from overnight.outbox.folder import digest
 from overnight.trackers.about import flat
@@ -40,6 +41,8 @@ _TRIED_ENOUGH = 3
 _STATUS = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 _WRONG_KEY = ("PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED", "UNAUTHENTICATED")
 _KEY, _GENERATION = "overnight.key", "overnight.generation"
+#: Of a part: the key of what it is a part of, whichever run that is here just now.
+_WHOLE = "overnight.whole"
 
 
 class Mlflow:
@@ -77,29 +80,56 @@ class Mlflow:
         client = self.client()
         with _translated():
             experiment = self._experiment(run.project)
-            key = digest(f"{run.run_id}\0{run.created_us}")
-            found = client.search_runs(
-                [experiment], f"tags.`{_KEY}` = '{key}'", ViewType.ACTIVE_ONLY, max_results=100
-            )
-            mine = None
-            for each in found:
-                if each.data.tags.get(_GENERATION, "0") == str(run.generation):
-                    mine = each
-                else:
-                    client.delete_run(each.info.run_id)
+            # A trial that is taken up again is the same one: its search does not change.
+            key = _key(run.run_id, run.created_us if run.whole is None else run.whole.created_us)
+            found = self._with_tag(experiment, _KEY, key)
+            of_now = [each for each in found if _generation(each) == run.generation]
+            mine = of_now[0] if of_now else None
             if mine is None and run.known:
                 raise Gone("track.gone", where=self.address, run=run.run_id)
             is_new = mine is None
             if mine is None:
                 tags = {_KEY: key, _GENERATION: str(run.generation), **_tags(run)}
+                tags |= self._place(experiment, run)
                 mine = client.create_run(
                     experiment, run.created_us // 1000, tags=tags, run_name=run.run_id
                 )
             elif mine.info.status != "RUNNING":
                 client.update_run(mine.info.run_id, status="RUNNING")
+            if run.has_parts:
+                for part in self._with_tag(experiment, _WHOLE, key):
+                    if part.data.tags.get(MLFLOW_PARENT_RUN_ID) != mine.info.run_id:
+                        client.set_tag(part.info.run_id, MLFLOW_PARENT_RUN_ID, mine.info.run_id)
+            for each in found:
+                if _generation(each) != run.generation:
+                    client.delete_run(each.info.run_id)
             opened = MlflowRun(self, run, mine, is_new=is_new)
             opened.note_params(dict(flat(run.config)))
         return opened
+
+    def _place(self, experiment: str, run: RunInfo) -> dict[str, str]:
+        """The tags of a part: of what it is one, and what that is called here."""
+        if run.whole is None:
+            return {}
+        key = _key(run.whole.run_id, run.whole.created_us)
+        wholes = sorted(self._with_tag(experiment, _KEY, key), key=_generation)
+        tags = {_WHOLE: key}
+        if wholes:
+            tags[MLFLOW_PARENT_RUN_ID] = wholes[-1].info.run_id
+        return tags
+
+    def _with_tag(self, experiment: str, tag: str, value: str) -> list[Run]:
+        """The runs that have it and are not deleted."""
+        found: list[Run] = []
+        token = None
+        while True:
+            page = self.client().search_runs(
+                [experiment], f"tags.`{tag}` = '{value}'", ViewType.ACTIVE_ONLY, page_token=token
+            )
+            found += page
+            token = page.token
+            if not token:
+                return found
 
     def _experiment(self, name: str) -> str:
         if name not in self._experiments:
@@ -297,6 +327,15 @@ def _translated() -> Iterator[None]:
         raise Retry(_short(error)) from error
     except OSError as error:  # the artifacts' disk
         raise Retry(f"{error.strerror or type(error).__name__}") from error
+
+
+def _key(run_id: str, created_us: int) -> str:
+    return digest(f"{run_id}\0{created_us}")
+
+
+def _generation(run: Run) -> int:
+    said = run.data.tags.get(_GENERATION, "0")
+    return int(said) if said.isdecimal() else 0
 
 
 def _short(error: MlflowException) -> str:

@@ -24,6 +24,7 @@ import wandb
 from wandb.errors import AuthenticationError, CommError, UsageError
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
+from overnight.ledger.paths import RunPaths
 from overnight.outbox.folder import digest
 from overnight.trackers.base import (
     End,
@@ -57,6 +58,8 @@ _ASK_EVERY_S = 30.0
 _AWAY = re.compile(
     r"respond in time|tim(?:ed? ?|e)out|connect|no such host|\bEOF\b|\b5\d\d\b", re.IGNORECASE
 )
+#: What stands before a run's id in the name of its folder.
+_OFFLINE_RUN = re.compile(r"^offline-run-\d+_\d+-")
 _REFUSED = re.compile(r"\b(?:401|403)\b|permission denied|unauthori[sz]ed|api key", re.IGNORECASE)
 
 
@@ -83,11 +86,12 @@ class Wandb:
         offline = options.get("mode") == "offline"
         if not offline:
             ask_server(self.address)
-        root = run.dir.parents[3]
+        root = Path(RunPaths(str(run.dir)).root)
         name = run_id(run)
         if offline:
-            for old in (root / "wandb").glob(f"offline-run-*-{run_id(run, generation=0)}*"):
-                shutil.rmtree(old)
+            for old in (root / "wandb").glob("offline-run-*"):
+                if _OFFLINE_RUN.sub("", old.name) == name:
+                    shutil.rmtree(old)
         settings = wandb.Settings(
             base_url=self.address,
             mode="offline" if offline else "online",
@@ -105,6 +109,7 @@ class Wandb:
             x_disable_machine_info=True,
             # They would be the mirror's, not the job's.
             x_save_requirements=False,
+            sweep_id=options.get("sweep"),
         )
         with _translated():
             opened = wandb.init(
@@ -112,8 +117,8 @@ class Wandb:
                 name=run.run_id,
                 project=run.project,
                 entity=options.get("entity"),
-                group=options.get("group"),
-                job_type=options.get("job_type") or run.kind,
+                group=options.get("group") if run.whole is None else run.whole.run_id,
+                job_type=(options.get("job_type") or run.kind) if run.whole is None else "trial",
                 notes=options.get("notes"),
                 tags=[label[:_MOST_ID_CHARS] for label in run.labels if label],
                 config={**run.config, "overnight": dict(run.tags)},
@@ -287,7 +292,7 @@ def run_id(run: RunInfo, generation: int | None = None) -> str:
     A deleted run's id can never be used again.
     """
     generation = run.generation if generation is None else generation
-    own = run.run_id
+    own = run.options.get("id") or run.run_id
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,58}", own):
         own = f"{name_of(own)[:32]}-{digest(own)[:12]}"
     offline = run.options.get("mode") == "offline"

@@ -14,7 +14,7 @@ from overnight.ledger.paths import find_root
 from overnight.redact import redact
 from overnight.start import with_dotenv
 from overnight.trackers.base import Retry
-from overnight.tracking.key import WANDB, has_key
+from overnight.trackers.key import WANDB, has_key
 from overnight.tracking.runs import Run
 
 _PAGE = 100
@@ -68,6 +68,8 @@ def _of_wandb(run: Any) -> Run:
         created_us=_time_us(run.created_at),
         source="wandb",
         url=run.url,
+        # As our mirror tells it; of others' runs a group is no parent.
+        parent=(run.group or "") if run.job_type == "trial" else "",
         _details=lambda: (
             {key: value for key, value in run.config.items() if not key.startswith("_")},
             {key: value for key, value in dict(run.summary).items() if _is_number(key, value)},
@@ -139,6 +141,7 @@ def _of_mlflow(run: Any) -> Run:
         created_us=(run.info.start_time or 0) * 1000,
         source="mlflow",
         url=f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}",
+        parent=run.data.tags.get("overnight.parent", ""),
         _details=lambda: (dict(run.data.params), dict(run.data.metrics)),
     )
 

@@ -16,8 +16,9 @@ from overnight.ledger.format import time_us
 from overnight.ledger.paths import RunPaths, find_root, runs_of
 from overnight.ledger.reader import latest_values, rows
 from overnight.ledger.state import STATES, state_from_json, view, word
+from overnight.outbox.track import children as children_of
 from overnight.outbox.track import wanted
-from overnight.trackers.about import config_of
+from overnight.trackers.about import config_of, with_values
 
 Source = Literal["local", "wandb", "mlflow"]
 _SOURCES = ("local", "wandb", "mlflow")
@@ -36,6 +37,7 @@ class Run:
         created_us: Microseconds since 1970 UTC; 0 where it is not known.
         dir: Its folder; None in a tracker.
         url: Where a person finds it in a tracker; may be empty.
+        parent: Of a trial, the id of its search; else empty.
     """
 
     run_id: str
@@ -47,6 +49,7 @@ class Run:
     source: Source
     dir: Path | None = None
     url: str = ""
+    parent: str = ""
     _details: Callable[[], tuple[Mapping[str, Any], Mapping[str, float]]] = field(
         default=lambda: ({}, {}), repr=False, compare=False
     )
@@ -77,8 +80,12 @@ def get_runs(
     source: Source = "local",
     project: str | None = None,
     entity: str | None = None,
+    parent: str | None = None,
+    children: bool = False,
 ) -> list[Run]:
     """Runs, newest first.
+
+    The trials of a search are no runs of their own here, unless they are asked for.
 
     Args:
         root: Only runs below this root; by default all that this user has. Of MLflow: whose
@@ -91,6 +98,8 @@ def get_runs(
         source: Where to look; a tracker is asked over the network.
         project: The W&B project, or the MLflow experiment.
         entity: The W&B team or user; W&B's default by default.
+        parent: Only the trials of the run of this id.
+        children: Trials too.
 
     Raises:
         UserError: Nobody knows such a state or source, or the tracker does not answer.
@@ -107,9 +116,13 @@ def get_runs(
             and needed <= set(run.tags)
             and (kind is None or run.kind == kind)
             and (name is None or run.name == name)
+            and (children or parent is not None or not run.parent)
+            and (parent is None or run.parent == parent)
         )
 
-    return list(islice(filter(fits, _all(source, folder, project, entity, states)), limit))
+    with_children = children or parent is not None
+    found = _all(source, folder, project, entity, states, with_children=with_children)
+    return list(islice(filter(fits, found), limit))
 
 
 def get_latest_runs(
@@ -143,9 +156,12 @@ def _all(
     project: str | None,
     entity: str | None,
     states: frozenset[str] | None,
+    *,
+    with_children: bool,
 ) -> Iterator[Run]:
     if source == "local":
-        return _local(root, states)
+        found = _local(root, None if with_children else states)
+        return found if not with_children else _with_children(found)
     if source == "wandb":
         from overnight.tracking.remote import wandb_runs
 
@@ -186,6 +202,21 @@ def _local(root: str | None, states: frozenset[str] | None) -> Iterator[Run]:
             continue
 
 
+def _with_children(runs: Iterator[Run]) -> Iterator[Run]:
+    """Before each run its trials, the newest first, which began after it."""
+    for run in runs:
+        assert run.dir is not None
+        for part in reversed(list(children_of(RunPaths(str(run.dir))))):
+            try:
+                info = _info(part)
+                if info:
+                    created_us = time_us(info.get("created_us")) or 0
+                    yield _run(part, info, word(view(part).state), created_us)
+            except OSError:
+                continue
+        yield run
+
+
 def _run(run: RunPaths, info: Mapping[str, Any], state: str, created_us: int) -> Run:
     labels = info.get("labels")
     if isinstance(labels, dict):
@@ -206,7 +237,11 @@ def _run(run: RunPaths, info: Mapping[str, Any], state: str, created_us: int) ->
         source="local",
         dir=Path(run.dir),
         url=next(filter(None, urls), ""),
-        _details=lambda: (config_of(run), latest_values(rows(run.dir))),
+        parent=run.parent.run_id if run.parent is not None else "",
+        _details=lambda: (
+            with_values(config_of(run), info.get("values")),
+            latest_values(rows(run.dir)),
+        ),
     )
 
 

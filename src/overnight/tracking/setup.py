@@ -13,7 +13,7 @@ from overnight.errors import UserError, UserErrors
 from overnight.ledger.paths import find_root, name_from, name_problem, runs_of
 from overnight.start import with_dotenv
 from overnight.trackers.about import default_project
-from overnight.tracking.key import has_key
+from overnight.trackers.key import has_key
 from overnight.watching.trial import is_trial
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""``python -m overnight.trainer RUN_DIR``: one attempt of a training run.
+"""``python -m overnight.trainer RUN_DIR``: one attempt of a training run, or of a prediction.
 
 Exit codes: 0 finished; 2 what the person can put right; 143 asked to stop, and left whole.
 """
@@ -19,7 +19,7 @@ _STOPPED = 143
 
 
 def main(words: list[str]) -> int:
-    """Trains, and gives the process's exit code."""
+    """Trains or predicts, and gives the process's exit code."""
     console = Console()
     if len(words) != 1 or not Path(words[0], "config.yaml").is_file():
         console.line("ERROR", "usage: python -m overnight.trainer RUN_DIR (with config.yaml)")
@@ -30,10 +30,16 @@ def main(words: list[str]) -> int:
     os.environ["OVERNIGHT_RUN_DIR"] = run.dir
     from overnight.ledger import job
     from overnight.ledger.reader import Tail
-    from overnight.trainer.session import Session
 
     try:
-        Session(run, console, stop).train()
+        if run.kind == "infer":
+            from overnight.trainer.infer import predict
+
+            predict(run, console, stop)
+        else:
+            from overnight.trainer.session import Session
+
+            Session(run, console, stop).train()
     except Stopped:
         attempt = int(os.environ.get("OVERNIGHT_ATTEMPT", "0") or 0)
         told = any(

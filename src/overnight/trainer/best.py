@@ -1,4 +1,7 @@
-"""The best weights of a fit: put aside while it goes on, a model folder when it is over."""
+"""The best weights of a fit: put aside while it goes on, a model folder when it is over.
+
+A trial of a search needs them not: of its best epoch the numbers are kept, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,35 @@ WEIGHTS, LOGITS = "model.safetensors", "logits.npy"
 MEMBER_CARD = "member.json"
 
 
+class NoBest:
+    """Where no weights are wanted: the best is an epoch's numbers.
+
+    Args:
+        folder: The fit's.
+    """
+
+    is_kept = False
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def logits(self) -> None:
+        """None."""
+        return
+
+    def keep(self, step: int, _logits: LogitsFile | None) -> str:
+        """The name that the fit knows the epoch by."""
+        return f"{checkpoints.BEST_PREFIX}{step}"
+
+    def is_there(self, _name: str) -> bool:
+        """Its numbers are with the fit's own."""
+        return True
+
+    def member(self, _name: str) -> tuple[Path, None]:
+        """No member; the fit's folder."""
+        return self._folder, None
+
+
 class Best:
     """Where the best weights of a fit lie.
 
@@ -34,6 +66,8 @@ class Best:
         model: Whose weights.
         team: Who trains.
     """
+
+    is_kept = True
 
     def __init__(self, task: Task, ctx: FitContext, model: nn.Module, team: Team) -> None:
         self._task, self._ctx, self._model, self._team = task, ctx, model, team

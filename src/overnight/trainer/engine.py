@@ -28,6 +28,7 @@ from overnight.trainer import (
     ranks,
     schedule,
 )
+from overnight.trainer.best import Best, NoBest
 from overnight.trainer.fit import Fit, Over
 from overnight.trainer.fit_state import NAME, FitState
 from overnight.trainer.hooks import FitTrainer
@@ -46,6 +47,8 @@ class HfEngine:
         narrator: Who tells a person how it goes; by default nobody.
         checkpoint_every_steps: Optimizer steps after which there is a checkpoint, beside those of
             ``output.checkpoint_minutes`` and of each epoch's end; None: none.
+        keeps_best: Whether there is to be a member. Without, the result's is the fit's folder, and
+            what the last epoch has learnt goes with the model.
     """
 
     name = "hf"
@@ -55,9 +58,10 @@ class HfEngine:
         narrator: Narrator | None = None,
         *,
         checkpoint_every_steps: int | None = None,
+        keeps_best: bool = True,
     ) -> None:
         self._narrator: Narrator = narrator or Silent()
-        self._every_steps = checkpoint_every_steps
+        self._every_steps, self._keeps_best = checkpoint_every_steps, keeps_best
 
     def fit(self, task: Task, ctx: FitContext) -> FitResult:
         """Trains, or goes on training, to the end or until it is asked to stop.
@@ -81,7 +85,7 @@ class HfEngine:
         if num == 1:
             return self.work(task, ctx, Team(), items)
         # Given to all of them: pictures that are kept in memory are kept once.
-        given = {"items": items, "every_steps": self._every_steps}
+        given = {"items": items, "every_steps": self._every_steps, "keeps_best": self._keeps_best}
         try:
             with ranks.together(num, task, ctx, on, **given) as (mine, team):
                 return self.work(task, mine, team, items)
@@ -163,6 +167,7 @@ class HfEngine:
             task,
             ctx,
             self._narrator,
+            best=Best(task, ctx, model, team) if self._keeps_best else NoBest(ctx.folder),
             model=model,
             valid=valid,
             team=team,

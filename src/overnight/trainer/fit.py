@@ -25,7 +25,7 @@ from overnight.errors import OvernightError
 from overnight.tasks.base import Ended, FitContext, Metric, Task
 from overnight.tasks.seeded import derive
 from overnight.trainer import checkpoints, evaluate, fit_state, gradients
-from overnight.trainer.best import WEIGHTS, Best
+from overnight.trainer.best import WEIGHTS, Best, NoBest
 from overnight.trainer.ema import Ema
 from overnight.trainer.fit_state import NAME, FitState
 from overnight.trainer.loader import size_of
@@ -54,6 +54,7 @@ class Fit:
         task: What is trained.
         ctx: On what, for whom.
         narrator: Who tells of it.
+        best: Where its best weights go.
         model: The bare model, on its device.
         valid: The evaluation's batches.
         team: Who trains.
@@ -69,6 +70,7 @@ class Fit:
         ctx: FitContext,
         narrator: Narrator,
         *,
+        best: Best | NoBest,
         model: torch.nn.Module,
         valid: Any,
         team: Team,
@@ -86,7 +88,7 @@ class Fit:
         self._look_every = 1 if self._device.type == "cpu" else _LOOK_EVERY
         self._losses = Losses(ctx.scope.name, team)
         self._metric = self._fresh_metric()
-        self._best = Best(task, ctx, model, team)
+        self._best = best
         self._ema = Ema(model, self._train.ema) if self._train.ema else None
         self._since = self._saved_at = time.monotonic()
         self._lr = 0.0
@@ -333,6 +335,8 @@ class Fit:
             )
         if self.state.ended is not None:
             self._stop(self.state.ended, control)
+        if (self.state.ended is not None or is_last) and not self._best.is_kept:
+            control.should_save = False  # its numbers are out; nobody goes on from here
 
     def _time_s(self) -> float:
         """Of the epoch so far, over all attempts."""
@@ -399,7 +403,7 @@ class Fit:
     def ends(self, state: TrainerState) -> Ended:
         """The wheel stands; says why."""
         why: Ended = self.stopped_by or self.state.ended or "finished"
-        if why != "signal" and not self.state.best_folder:
+        if why != "signal" and self._best.is_kept and not self.state.best_folder:
             # A deadline before the first epoch's end: what was learnt so far is the best there is.
             try:
                 self._measure(state.global_step)

@@ -31,12 +31,21 @@ class RunLedger:
         scopes_done: How many of them are over.
         epochs: Of each fit. Progress is then told in them: folds differ by a step, and an end that
             moved from one to the next would throw the time left over.
+        before: What came before these fits, in the same unit.
+        after: What follows them.
     """
 
     def __init__(
-        self, *, total_scopes: int = 1, scopes_done: int = 0, epochs: int | None = None
+        self,
+        *,
+        total_scopes: int = 1,
+        scopes_done: int = 0,
+        epochs: int | None = None,
+        before: float = 0,
+        after: float = 0,
     ) -> None:
         self.total_scopes, self.scopes_done, self.epochs = total_scopes, scopes_done, epochs
+        self.before, self.after = before, after
         self._job = job.current()
         self._progress_at = 0.0
         self._waiting: deque[Callable[[], Any]] = deque(maxlen=_WAITING_AT_MOST)
@@ -90,6 +99,7 @@ class RunLedger:
         if self.epochs is not None:
             done, total, unit = done / total * self.epochs, self.epochs, "epoch"
         try:
-            self._job.progress(self.scopes_done * total + done, self.total_scopes * total, unit)
+            whole = self.before + self.total_scopes * total + self.after
+            self._job.progress(self.before + self.scopes_done * total + done, whole, unit)
         except OSError as error:
             complain("job.row_unwritten", error)

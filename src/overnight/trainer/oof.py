@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from overnight.calibration import apply
+
 Floats = NDArray[np.float32]
 Whole = NDArray[np.int64]
 
@@ -34,12 +36,9 @@ class OutOfFold:
     targets: Whole
     folds: Whole
 
-    def probabilities(self) -> NDArray[np.float64]:
-        """``(N, K)``: softmax of the logits."""
-        shifted_NK = self.logits.astype(np.float64)
-        shifted_NK -= shifted_NK.max(axis=1, keepdims=True)
-        powers_NK = np.exp(shifted_NK)
-        return np.asarray(powers_NK / powers_NK.sum(axis=1, keepdims=True))
+    def probabilities(self, temperature: float = 1.0) -> NDArray[np.float64]:
+        """``(N, K)``: softmax of the logits divided by a temperature."""
+        return apply(self.logits, temperature)
 
     def loss(self) -> float:
         """Mean cross entropy."""

@@ -1,4 +1,4 @@
-"""What shows how good a classifier is: its confusion matrix, its classes, its worst mistakes.
+"""What shows how good a classifier is: confusion, classes, worst mistakes, reliability.
 
 Shapes: N examples with a prediction, K classes.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from overnight.calibration import Calibration
 from overnight.tasks.base import Example
 from overnight.trainer.oof import OutOfFold, Whole, per_class
 
@@ -66,6 +67,51 @@ def confusion_picture(confusion_KK: Whole, labels: Sequence[str]) -> Figure:
     return figure
 
 
+def reliability_picture(found: Calibration) -> Figure:
+    """How often each confidence is right, before and after; below it, how many rows have it."""
+    from matplotlib.figure import Figure
+
+    panels = [("before", found.before)]
+    panels += [("after", found.after)] if found.why == "fitted" else []
+    figure = Figure(figsize=(4.6 * len(panels), 5.4), dpi=110, layout="constrained")
+    grid = figure.add_gridspec(2, len(panels), height_ratios=(3, 1))
+    most = max(each.num for _, scores in panels for each in scores.bins)
+    for column, (when, scores) in enumerate(panels):
+        upper = figure.add_subplot(grid[0, column])
+        lower = figure.add_subplot(grid[1, column], sharex=upper)
+        width = scores.bins[0].high - scores.bins[0].low
+        middles = [(each.low + each.high) / 2 for each in scores.bins]
+        upper.plot(
+            [0, 1], [0, 1], linestyle="--", linewidth=1, color="grey", label="as it should be"
+        )
+        upper.bar(middles, [each.accuracy for each in scores.bins], width * 0.92, label="accuracy")
+        # A bin's rows are seldom spread evenly: its mean confidence is where it should end.
+        upper.plot(
+            [each.confidence for each in scores.bins],
+            [each.confidence for each in scores.bins],
+            linestyle="",
+            marker="_",
+            markersize=12,
+            markeredgewidth=2,
+            color="tab:red",
+            label="mean confidence",
+        )
+        at = f", T = {found.temperature:.3g}" if when == "after" else ""
+        upper.set_title(
+            f"{when}{at}\nECE {scores.ece:.3f}   NLL {scores.nll:.3f}   Brier {scores.brier:.3f}",
+            fontsize=10,
+        )
+        upper.set(xlim=(0, 1), ylim=(0, 1))
+        upper.tick_params(labelbottom=False)
+        lower.bar(middles, [each.num for each in scores.bins], width * 0.92, color="tab:grey")
+        lower.set(xlabel="confidence", ylim=(0, most * 1.05))
+        if column == 0:
+            upper.set_ylabel("share that is right")
+            upper.legend(loc="upper left", fontsize=8)
+            lower.set_ylabel("rows")
+    return figure
+
+
 def _drawable(names: list[str]) -> tuple[list[str], dict[str, Any]]:
     """The names, and the font that has their letters; numbers where no font does."""
     if all(name.isascii() for name in names):
@@ -105,9 +151,9 @@ def class_rows(confusion_KK: Whole, labels: Sequence[str]) -> list[list[Any]]:
     return sorted(rows, key=lambda row: (row[3], str(row[0])))
 
 
-def worst_first(oof: OutOfFold) -> list[int]:
+def worst_first(oof: OutOfFold, temperature: float = 1.0) -> list[int]:
     """Positions in ``oof``: confident mistakes, then doubtful ones, then doubtful right answers."""
-    probabilities_NK = oof.probabilities()
+    probabilities_NK = oof.probabilities(temperature)
     at = np.arange(len(oof.targets))
     # How much more it believed in its answer than in the truth: 0 where it was right.
     margin_N = probabilities_NK.max(axis=1) - probabilities_NK[at, oof.targets]
@@ -120,9 +166,13 @@ def prediction_rows(
     order: Sequence[int],
     examples: Sequence[Example],
     labels: Sequence[str],
+    temperature: float = 1.0,
 ) -> list[list[Any]]:
-    """``id, truth, prediction, confidence, fold`` of each position in ``order``."""
-    probabilities_NK = oof.probabilities()
+    """``id, truth, prediction, confidence, fold`` of each position in ``order``.
+
+    The confidence is that of the logits divided by the temperature.
+    """
+    probabilities_NK = oof.probabilities(temperature)
     rows = []
     for position in order:
         example = examples[int(oof.rows[position])]

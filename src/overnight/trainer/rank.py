@@ -103,7 +103,8 @@ def _fit(words: int, parent: int) -> None:
     ctx = replace(
         job["ctx"], rank=rank, ledger=RunLedger(), stop=wish, report=lambda _epoch, _value: True
     )
-    HfEngine(checkpoint_every_steps=job["every_steps"]).work(job["task"], ctx, team, job["items"])
+    engine = HfEngine(checkpoint_every_steps=job["every_steps"], keeps_best=job["keeps_best"])
+    engine.work(job["task"], ctx, team, job["items"])
     distributed.destroy_process_group()
 
 

@@ -1,4 +1,4 @@
-"""What a training leaves once its folds are over: out-of-fold predictions, pictures, the model.
+"""What a training leaves once its folds are over: out-of-fold predictions, temperature, model.
 
 Doing it twice leaves the same, so an attempt that died in the middle is followed by one that begins
 here again.
@@ -6,7 +6,6 @@ here again.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,8 +15,8 @@ from overnight.errors import LedgerError
 from overnight.ledger import job, media
 from overnight.ledger.paths import RunPaths
 from overnight.ledger.reader import read
-from overnight.trainer import model_folder, oof, pictures
-from overnight.trainer.console import Console, counted, number
+from overnight.trainer import calibrate, members, oof, pictures
+from overnight.trainer.console import Console, counted
 from overnight.trainer.kept import Fold, Plan
 from overnight.trainer.ledger import RunLedger
 
@@ -34,35 +33,40 @@ def leave(
     spec: Spec,
     plan: Plan,
     done: Sequence[Fold],
-    *,
-    begun_s: float,
-) -> None:
-    """Leaves all of it, and says so.
+) -> dict[str, float]:
+    """Leaves all of it, says so, and gives the numbers of the model as a whole.
 
     Args:
         run: The run.
         console: Where its lines go.
         spec: What was asked for.
         plan: The data and its folds.
-        done: Every fold of the plan.
-        begun_s: The monotonic clock when this attempt began.
+        done: The folds that become members.
 
     Raises:
         OSError: The disk is full; another attempt does it again.
     """
     found = _out_of_fold(run, console, spec, plan, done)
     metrics = _mean(done) if found is None else found.metrics()
-    folder = model_folder.build(
+    calibration = None
+    if "calibrate" in spec.stages and found is not None:
+        calibration = calibrate.of(found, console)
+    folder = members.build(
         run,
         spec.info,
         done,
         labels=plan.index.labels,
         metrics=metrics,
         data_fingerprint=plan.index.fingerprint,
+        codes=plan.index.codes,
+        calibration=calibration,
     )
     for fold in done:
         source = fold.member.relative_to(run.dir).as_posix()
         console.copy(source, f"model/{fold.scope.name}")
+    if calibration is not None:
+        calibrate.show(calibration)
+        console.artifact("media/", "reliability before and after calibration")
     name, aliases = f"{spec.project.name}-model", ["best", "latest"]
     sha256 = media.artifact(folder, name, "model", aliases, metadata=metrics)
     job.event(
@@ -70,12 +74,10 @@ def leave(
     )
     console.artifact("model/overnight.json", f"{counted(len(done), 'member')}, sha256 {sha256}")
     if found is not None:
-        _show(plan, found)
+        _show(plan, found, 1.0 if calibration is None else calibration.temperature)
         console.artifact("media/", "confusion matrix, per class, predictions (worst first)")
-    total_s = _earlier_s(run) + time.monotonic() - begun_s
-    RunLedger().metrics({**metrics, "total_time_s": round(total_s, 1)}, summary=True)
-    said = "  ".join(f"{name} {number(name, value)}" for name, value in metrics.items())
-    console.line("DONE", f"{counted(len(done), 'fold')} in {total_s:.1f} s: {said}")
+    RunLedger().metrics(metrics, summary=True)
+    return metrics
 
 
 def _out_of_fold(
@@ -97,7 +99,7 @@ def _out_of_fold(
     return found
 
 
-def _show(plan: Plan, found: oof.OutOfFold) -> None:
+def _show(plan: Plan, found: oof.OutOfFold, temperature: float) -> None:
     examples, labels = plan.index.examples, plan.index.labels
     confusion_KK = found.confusion()
     save = partial(media.table, caption="out of fold")
@@ -107,8 +109,8 @@ def _show(plan: Plan, found: oof.OutOfFold) -> None:
     save(columns, cells, "confusion_matrix", plot="confusion_matrix")
     columns = ["class", "precision", "recall", "f1", "num"]
     save(columns, pictures.class_rows(confusion_KK, labels), "per_class")
-    order = pictures.worst_first(found)[:_ROWS]
-    rows = pictures.prediction_rows(found, order, examples, labels)
+    order = pictures.worst_first(found, temperature)[:_ROWS]
+    rows = pictures.prediction_rows(found, order, examples, labels, temperature)
     with_picture = (
         [pictures.preview(examples[int(found.rows[at])]) if rank < _PICTURES else None, *row]
         for rank, (at, row) in enumerate(zip(order, rows, strict=True))
@@ -127,7 +129,7 @@ def _mean(done: Sequence[Fold]) -> dict[str, float]:
     }
 
 
-def _earlier_s(run: RunPaths) -> float:
+def earlier_s(run: RunPaths) -> float:
     """Seconds that earlier attempts ran; the waits between them are left out."""
     try:
         events = read(run.dir, "events").records

@@ -12,6 +12,7 @@ import platform
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,23 +20,21 @@ from typing import TYPE_CHECKING, Any
 from overnight.errors import UserError, UserErrors
 from overnight.ledger import job, media
 from overnight.ledger.paths import RunPaths
+from overnight.ledger.reader import Tail
 from overnight.messages import say
 from overnight.tasks import folds
-from overnight.tasks.base import (
-    DataIndex,
-    Engine,
-    FitContext,
-    FitResult,
-    Scope,
-    Task,
-    TaskInfo,
-)
-from overnight.trainer import kept, model_folder, results
-from overnight.trainer.console import Console
-from overnight.trainer.kept import Fold, Plan
+from overnight.tasks.base import DataIndex, Problem, Scope, TaskInfo
+from overnight.trainer import kept, results, told_plan
+from overnight.trainer.console import Console, counted, number
+from overnight.trainer.fits import Folds
+from overnight.trainer.kept import Plan
 from overnight.trainer.ledger import RunLedger
 from overnight.trainer.spec_of_run import paths, read_spec
-from overnight.trainer.stop import SignalStop, Stopped
+from overnight.trainer.stop import SignalStop
+from overnight.trainer.tune import tune
+from overnight.trainer.until import Planner
+from overnight.trainer.work import Work
+from overnight.tuning import lines
 
 if TYPE_CHECKING:
     from overnight.spec import Spec
@@ -58,7 +57,7 @@ class Session:
         self.begun_s = time.monotonic()
 
     def train(self) -> None:
-        """Trains what is left to train, and leaves what a run leaves.
+        """Does what is left to do, and leaves what a run leaves.
 
         Raises:
             UserError, UserErrors: What keeps it from training, told before the first step.
@@ -66,12 +65,25 @@ class Session:
         """
         self._boot()
         spec = self._configured()
-        info = spec.info
-        plan = self._look_at(spec, info)
+        plan = self._look_at(spec, spec.info)
+        planner = told_plan.planner(self.run, self.console, spec, plan)
         self.stop.leave_if_asked()
-        done = self._fit_all(spec, info, plan)
+        searched = 0.0
+        if "tune" in spec.stages:
+            spec, searched = self._tune(spec, plan, planner)
+        if "train" not in spec.stages:
+            self._done("searched")
+            return
         self.stop.leave_if_asked()
-        results.leave(self.run, self.console, spec, plan, done, begun_s=self.begun_s)
+        fits = Folds(self.run, self.console, self.stop, spec, plan, planner, before=searched)
+        done = fits.fit_all()
+        self.stop.leave_if_asked()
+        metrics = results.leave(self.run, self.console, spec, plan, done)
+        if "predict" in spec.stages:
+            self._predict(spec, plan, before=searched, num_members=len(done))
+        said = "  ".join(f"{name} {number(name, value)}" for name, value in metrics.items())
+        few = f"{len(done)} of " if len(done) < len(plan.scopes) else ""
+        self._done(few + counted(len(plan.scopes), "fold"), said)
 
     # ── before the first step ────────────────────────────────────────────────────────────────
 
@@ -123,12 +135,7 @@ class Session:
             self.console.path(key, path)
         reader = _named(info.reader)()
         index: DataIndex = reader.scan(data, progress=self._progress_of_look())
-        for problem in index.problems:
-            self.console.problem(problem)
-        self.stop.leave_if_asked()
-        stops = [problem for problem in index.problems if problem.stops]
-        if stops:
-            raise UserErrors([problem.error for problem in stops])
+        self._tell(index.problems)
         self.console.line(
             "DATA",
             f"{len(index.examples):,} examples, {len(index.labels):,} classes,"
@@ -136,10 +143,21 @@ class Session:
         )
         seed = spec.project.seed
         fold_of = folds.split(index.examples, folds=data.folds, seed=seed, stratify=data.stratify)
-        scopes = [Scope(fold) for fold in folds.to_train(fold_of, data.valid_fold)]
+        to_train = folds.to_train(fold_of, data.valid_fold)
+        self._tell(folds.gaps(index.examples, fold_of, to_train, index.labels))
+        scopes = [Scope(fold) for fold in to_train]
         kept.check_plan(self.run, index.fingerprint, fold_of)
         self._show_data(spec, info, index)
         return Plan(index, fold_of, scopes)
+
+    def _tell(self, problems: Sequence[Problem]) -> None:
+        """Says what the data has; raises UserErrors where no training can begin with it."""
+        for problem in problems:
+            self.console.problem(problem)
+        self.stop.leave_if_asked()
+        stops = [problem for problem in problems if problem.stops]
+        if stops:
+            raise UserErrors([problem.error for problem in stops])
 
     def _progress_of_look(self) -> Any:
         told = time.monotonic()
@@ -190,112 +208,51 @@ class Session:
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
-    # ── the fits ─────────────────────────────────────────────────────────────────────────────
+    # ── the other stages ─────────────────────────────────────────────────────────────────────
 
-    def _fit_all(self, spec: Spec, info: TaskInfo, plan: Plan) -> list[Fold]:
-        done = [fold for scope in plan.scopes if (fold := kept.kept(self.run, scope)) is not None]
-        over = {fold.scope for fold in done}
-        for fold in done:
-            self.console.line("FOLD", f"{fold.scope.name} is over since an earlier attempt")
-        total = len(plan.scopes)
-        if len(done) == total:
-            # Else nothing would ever be seen of an attempt that has only the end left to do.
-            RunLedger(total_scopes=total, scopes_done=total - 1).progress(1, 1, unit="epoch")
-            return done
-        task, engine = self._engine(info)
-        for scope in plan.scopes:
-            if scope in over:
-                continue
-            self.stop.leave_if_asked()
-            ctx = self._context(spec, plan, scope, scopes_done=len(done))
-            self.console.line(
-                "FOLD",
-                f"{scope.name}, {len(done) + 1} of {total}: {len(ctx.train):,} to train on,"
-                f" {len(ctx.valid):,} to validate on",
-            )
-            self._describe(task, ctx)
-            job.event("PhaseStarted", phase="fit", fold=scope.fold)
-            result = engine.fit(task, ctx)
-            if result.ended not in ("finished", "early_stopped"):
-                raise Stopped
-            done.append(self._over(ctx, result))
-        return sorted(done, key=lambda fold: plan.scopes.index(fold.scope))
+    def _tune(self, spec: Spec, plan: Plan, planner: Planner) -> tuple[Spec, float]:
+        """Searches; the spec the folds train with, and epochs that the search counts for.
 
-    def _engine(self, info: TaskInfo) -> tuple[Task, Engine]:
-        """The parts that import torch, at the last moment: the data is known to be fit by now."""
-        task: Task = _named(info.task)()
-        self.stop.leave_if_asked()
-        from overnight.trainer.engine import HfEngine
-
-        assert info.engine == "hf", info.engine
-        self.stop.leave_if_asked()
-        return task, HfEngine(self.console)
-
-    def _context(self, spec: Spec, plan: Plan, scope: Scope, *, scopes_done: int) -> FitContext:
-        from overnight.trainer import checkpoints
-
-        train: Any = spec.train
-        examples = plan.index.examples
-        folder = kept.folder(self.run, scope)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sorted_by = list(zip(examples, plan.fold_of, strict=True))
-        return FitContext(
-            folder=folder,
-            spec=spec,
-            scope=scope,
-            train=[example for example, fold in sorted_by if fold != scope.fold],
-            valid=[example for example, fold in sorted_by if fold == scope.fold],
-            labels=plan.index.labels,
-            checkpoint=checkpoints.newest(folder),
-            ledger=RunLedger(
-                total_scopes=len(plan.scopes), scopes_done=scopes_done, epochs=train.epochs
-            ),
-            stop=self.stop,
-            report=lambda _epoch, _metric: True,
-            total_scopes=len(plan.scopes),
-            scopes_done=scopes_done,
-        )
-
-    def _describe(self, task: Task, ctx: FitContext) -> None:
-        """The model in numbers, once a run."""
-        path = Path(self.run.at("architecture.txt"))
-        if path.exists():
-            return
-        from overnight.trainer import summary
-
-        found = summary.of(task, ctx)
-        self.console.line("MODEL", f"{ctx.spec.model.name}, a {found.line}")
-        if found.why:
-            self.console.line("MODEL", f"operations cannot be counted: {found.why}")
-        counts = {
-            "num_parameters": found.num_parameters,
-            "num_trainable_parameters": found.num_trainable,
-        }
-        if found.flops is not None:
-            counts["flops"] = found.flops
-        ctx.ledger.metrics(counts, summary=True)
-        aside = path.with_suffix(f".{os.getpid()}.tmp")
-        aside.write_text(found.text, encoding="utf-8")
-        aside.replace(path)
-        self.console.artifact(path.name, "layers, shapes, parameters")
-        job.event("ArtifactSaved", path=path.name, name="architecture", kind="summary")
-
-    def _over(self, ctx: FitContext, result: FitResult) -> Fold:
-        """A fold is over: its numbers in the ledger, its best where people look for it.
-
-        That it is over is written last: whoever dies before does all of this again.
+        Raises:
+            UserError: Every trial has failed.
+            Stopped: It was asked to end.
         """
-        values = {name: value for name, value in result.metrics.items() if name != "epoch"}
-        scope = ctx.scope
-        ctx.ledger.metrics(values, scope=scope, summary=True)
-        if num := self.console.num_unsaved[scope.name]:
-            fields = {"scope": scope.name, "num": num, "epoch": int(result.metrics.get("epoch", 0))}
-            self.console.line("CKPT", f"! {say('train.best_unsaved', **fields)}")
-        link = Path(self.run.ckpt) / f"best_{scope.name}"
-        model_folder.point(link, result.member)
-        source = result.member.relative_to(self.run.dir).as_posix()
-        self.console.copy(source, link.relative_to(self.run.dir).as_posix())
-        return kept.keep(self.run, scope, result)
+        tuned = tune(self.run, self.console, spec, plan, self.stop, limits=planner.limits)
+        planner.searched(Work.of(tuned.spec, plan), tuned.epoch_s, tuned.num_trials)
+        if "train" in spec.stages:
+            what = f"with {lines.values(tuned.values)}" if tuned.values else "as the config says"
+            self.console.line("CFG", f"the folds train {what}")
+        if not any(each.get("_event") == "Tuned" for each in Tail(self.run.dir, "job").read()):
+            job.event("Tuned", values=tuned.values, value=tuned.value, trial=tuned.trial)
+        return tuned.spec, tuned.epochs
+
+    def _predict(self, spec: Spec, plan: Plan, *, before: float, num_members: int) -> None:
+        """Predicts the test images with the model that was made.
+
+        Raises:
+            Stopped: It was asked to end.
+        """
+        if not plan.index.unlabelled:
+            self.console.line("PREDICT", f"! {say('train.no_test')}")
+            return
+        self.stop.leave_if_asked()
+        from overnight.trainer import infer
+
+        work = Work.of(spec, plan)
+        trained, whole = before + work.folds(num_members), work.predict(num_members)
+        job.event("PhaseStarted", phase="predict")
+
+        def progress(done: int, total: int) -> None:
+            part = whole * done / max(1, total)
+            job.progress(trained + part, trained + whole, unit="epoch")
+
+        infer.after_training(self.run, self.console, spec, self.stop, progress=progress)
+
+    def _done(self, what: str, said: str = "") -> None:
+        """The last line, and how long all of it took."""
+        total_s = results.earlier_s(self.run) + time.monotonic() - self.begun_s
+        RunLedger().metrics({"total_time_s": round(total_s, 1)}, summary=True)
+        self.console.line("DONE", f"{what} in {total_s:.1f} s" + (f": {said}" if said else ""))
 
 
 def _named(place: str) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 
@@ -41,3 +43,20 @@ class SignalStop:
         """
         if self._asked:
             raise Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class TimedStop:
+    """A fit's: it ends by a signal, or because its time is up.
+
+    Attributes:
+        stop: The process's.
+        is_time_up: Asked at each step.
+    """
+
+    stop: SignalStop
+    is_time_up: Callable[[], bool]
+
+    def asked(self) -> Literal["signal", "deadline", "pruned"] | None:
+        """See tasks.base.Stop."""
+        return self.stop.asked() or ("deadline" if self.is_time_up() else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from overnight.supervisor.progress.bars import Bar, Bars
@@ -55,6 +56,7 @@ class Progress:
         self._job: Bar | None = None
         self._job_unit = "step"
         self._eta = FrameworkEta()
+        self._until_s: float | None = None  # when the job means to be over at the latest
         self._metrics = LastMetrics()
         self._pending = bytearray()
         self._pending_s = 0.0
@@ -91,6 +93,11 @@ class Progress:
                     self._early = "on"
             case "EarlyStopped":
                 self._early = "fired"
+            case "Planned":
+                until_us, at_us = record.get("until_us"), record.get("_t")
+                if isinstance(until_us, int) and isinstance(at_us, int):
+                    left_us = _finite(until_us - at_us)
+                    self._until_s = None if left_us is None else now_s + left_us / 1e6
             case _ if record.get("_kind") == "epoch":
                 self._see_row(record, now_s)
             case _:
@@ -184,7 +191,12 @@ class Progress:
         if self._pending and not self._pending_read and now_s - self._pending_s >= _SETTLED_AFTER_S:
             self._pending_read = True
             self._read(bytes(self._pending), self._pending_s)
-        return next(self._estimates(now_s), None)
+        found = next(self._estimates(now_s), None)
+        if found is None or found.remaining_s is None or self._until_s is None:
+            return found
+        left_s = max(0.0, self._until_s - now_s)
+        low_s, high_s = found.remaining_s
+        return replace(found, remaining_s=(min(low_s, left_s), min(high_s, left_s)))
 
     def _estimates(self, now_s: float) -> Iterator[Estimate]:
         """The most trusted first."""
@@ -261,6 +273,7 @@ class Progress:
             if job is None
             else [self._job_unit, job.total, job.done, job.restarts, job.last_s, job.pace.dump()],
             "eta": self._eta.dump(),
+            "until_s": self._until_s,
             "metrics": self._metrics.dump(),
             "pending": [bytes(self._pending).decode("latin-1"), self._pending_s],
         }
@@ -300,6 +313,7 @@ class Progress:
             job.done, job.restarts = float(str(done)), int(str(restarts))
             job.last_s, job.pace = float(str(last_s)), Pace.load(pace)
         self._eta = FrameworkEta.load(_table(data["eta"]))
+        self._until_s = _finite(data.get("until_s"))
         self._metrics = LastMetrics.load(_table(data["metrics"]))
         pending, pending_s = _listed(data["pending"], 2)
         self._pending = bytearray(str(pending).encode("latin-1")[:MAX_LINE_BYTES])

@@ -12,6 +12,8 @@ import torch
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from overnight.tasks.image_classification.document_noise import DocumentNoise
+
 Strength = Literal["none", "basic", "strong"]
 #: The part of each side that a random window shows. 0.8 of the side is 0.64 of the picture: what
 #: is in it is nearly always still to be seen, where ImageNet's recipe shows as little as 0.08.
@@ -33,13 +35,20 @@ class ToInput:
         mean: Per channel, of values from 0 to 1.
         std: The same.
         strength: ``basic`` shifts, scales and flips; ``strong`` also takes RandAugment and erases.
+        document_noise: Share of the pictures that look photographed or scanned.
     """
 
     def __init__(
-        self, size_px: int, mean: Sequence[float], std: Sequence[float], strength: Strength
+        self,
+        size_px: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        strength: Strength,
+        document_noise: float = 0.0,
     ) -> None:
         self.size_px, self.strength = size_px, strength
         self._mean, self._std = list(mean), list(std)
+        self._noise = DocumentNoise(document_noise) if document_noise > 0 else None
         self._vary = v2.RandAugment(_NUM_OPS, _MAGNITUDE) if strength == "strong" else None
         self._erase = v2.RandomErasing(_ERASE_SHARE) if strength == "strong" else None
 
@@ -54,6 +63,8 @@ class ToInput:
             )
             if float(torch.rand(())) < 0.5:
                 picture = functional.horizontal_flip(picture)
+        if self._noise is not None:
+            picture = self._noise(picture)
         if self._vary is not None:
             picture = self._vary(picture)
         values = functional.normalize(

@@ -137,16 +137,23 @@ def open_cache(
     places = _STORES.setdefault(size, {})
     new = {_key(e): e for e in examples if _key(e) not in places}
     starts, num_bytes = _room([*new.values()], size)
-    if asked == "auto" and new:
-        taken = _taken()
-        free = _free_bytes() if free_bytes is None else free_bytes
-        # What is taken already was free before.
-        if free is None or taken + num_bytes > (free + taken) // _SHARE:
+    if asked == "auto" and new and not _fits(num_bytes, free_bytes):
+        # A trial of a search before this one may have had another size.
+        for other in [each for each in _STORES if each != size]:
+            del _STORES[other]
+        if not _fits(num_bytes, free_bytes):
             return Cache(examples, size, None)
     if new:
         segment = Segment(num_bytes)
         places.update(zip(new, ((segment, at) for at in starts), strict=True))
     return Cache(examples, size, [places[_key(example)] for example in examples])
+
+
+def _fits(num_bytes: int, free_bytes: int | None) -> bool:
+    taken = _taken()
+    free = _free_bytes() if free_bytes is None else free_bytes
+    # What is taken already was free before.
+    return free is not None and taken + num_bytes <= (free + taken) // _SHARE
 
 
 def forget() -> None:

@@ -81,6 +81,7 @@ class Reader:
             fingerprint=_fingerprint(usable, rest, rows.names),
             problems=found,
             card={},
+            codes=rows.codes,
         )
         looks_used = [look for _, look in usable]
         return replace(index, card=card.make(index, rows.format, looks_used, left_out))
@@ -107,11 +108,23 @@ class Reader:
             *problems.unusable(all_entries, looks, data),
             *problems.classes(usable, rows.names, data),
         ]
-        if not any(problem.stops for problem in found) and (
-            error := folds.too_few(usable, folds=data.folds, stratify=data.stratify)
-        ):
+        if any(problem.stops for problem in found):
+            return found
+        if error := folds.too_few(usable, folds=data.folds, stratify=data.stratify):
             raise UserErrors([error])
-        return found
+        return found + _gaps(usable, rows.names, data)
+
+
+def _gaps(usable: Sequence[Example], names: Sequence[str], data: Data) -> list[Problem]:
+    """What folds leave out that the data itself names; others follow from the run's seed."""
+    fold_of = [example.fold for example in usable if example.fold is not None]
+    if not fold_of:
+        return []
+    try:
+        to_train = folds.to_train(fold_of, data.valid_fold)
+    except UserError as error:
+        raise UserErrors([error]) from error
+    return folds.gaps(usable, fold_of, to_train, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +144,7 @@ class _Rows:
     names: Sequence[str]
     left_out: Sequence[tuple[str, str]]
     problems: Sequence[Problem]
+    codes: Sequence[str] | None = None
 
 
 def _rows(data: Data) -> _Rows:
@@ -148,7 +162,7 @@ def _rows(data: Data) -> _Rows:
     column = listing.folds_named_by
     if errors := folds.check_named(examples, folds=data.folds, column=column):
         raise UserErrors(errors)
-    return _Rows(word, entries, examples, to_predict, classes.names, left_out, found)
+    return _Rows(word, entries, examples, to_predict, classes.names, left_out, found, classes.codes)
 
 
 def _listing(data: Data) -> tuple[Format, Listing]:

@@ -125,6 +125,21 @@ def pixels(example: Example, size: int) -> NDArray[np.uint8]:
     return np.array(_load(example, size), dtype=np.uint8)
 
 
+def pixels_of(data: bytes, size: int) -> NDArray[np.uint8]:
+    """As :func:`pixels`, of a file's bytes.
+
+    Raises:
+        BadImageError: They cannot be read.
+    """
+    import numpy as np
+
+    try:
+        with quietly():
+            return np.array(_decoded(BytesIO(data), size), dtype=np.uint8)
+    except _TROUBLE as error:
+        raise BadImageError(str(error) if isinstance(error, _BadError) else _why(error)) from error
+
+
 def fitted(width: int, height: int, size: int) -> tuple[int, int]:
     """Width and height once the shorter side has at most ``size`` pixels."""
     shorter = min(width, height)
@@ -232,16 +247,21 @@ def _load(example: Example, size: int | None) -> Image:
     try:
         if "row" in example.inputs:
             return _reduced(_from_batch(path, int(example.inputs["row"])), None, size)
-        with quietly(), Path(path).open("rb") as file, _open(file) as image:
-            width, height = image.size
-            target = None if size is None else fitted(width, height, size)
-            if target is not None and target != (width, height):
-                # Twice the size that is wanted: a JPEG is decoded in a quarter of the time, and
-                # what is reduced afterwards loses nothing one could see.
-                image.draft(None, (2 * target[0], 2 * target[1]))
-            return _reduced(image, target, size)
+        with quietly(), Path(path).open("rb") as file:
+            return _decoded(file, size)
     except _TROUBLE as error:
         raise BadImageError(_sentence(path, error)) from error
+
+
+def _decoded(file: IO[bytes], size: int | None) -> Image:
+    with _open(file) as image:
+        width, height = image.size
+        target = None if size is None else fitted(width, height, size)
+        if target is not None and target != (width, height):
+            # Twice the size that is wanted: a JPEG is decoded in a quarter of the time, and what is
+            # reduced afterwards loses nothing one could see.
+            image.draft(None, (2 * target[0], 2 * target[1]))
+        return _reduced(image, target, size)
 
 
 def _reduced(image: Image, target: tuple[int, int] | None, size: int | None) -> Image:

@@ -30,11 +30,13 @@ class Labels:
     Attributes:
         names: By index.
         targets: Of each entry; None where it has no label, or one that nobody knows.
+        codes: What the data writes for each class, where that is not its name.
     """
 
     names: tuple[str, ...]
     targets: Sequence[int | None]
     problems: Sequence[Problem] = ()
+    codes: tuple[str, ...] | None = None
 
 
 def resolve(listing: Listing, data: Data) -> Labels:
@@ -71,7 +73,10 @@ def resolve(listing: Listing, data: Data) -> Labels:
         problems.append(
             problem("data.too_many_labels", sorted(present), images=sum(present.values()))
         )
-    return Labels(names, targets, problems)
+    if codes is None:  # names by index were given: the data writes the indices
+        codes = tuple(map(str, range(len(names))))
+    writes_names = set(index_of) <= set(names)
+    return Labels(names, targets, problems, None if writes_names else codes)
 
 
 def _known(listing: Listing, data: Data) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:

@@ -190,10 +190,14 @@ def load(folder: Path) -> Classifier:
 
     Raises:
         OSError: It is not there, or not whole.
+        UserError: Its configuration asks timm for other files, which might be pickles.
     """
     text = (folder / "config.json").read_text(encoding="utf-8")
     config_type = GemConfig if GemConfig.model_type in text else TimmWrapperConfig
     config = config_type.from_pretrained(folder)
+    foreign = {"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay"}
+    if ":" in str(config.architecture) or foreign & set(config.model_args or {}):
+        raise UserError("model.odd_key", where=folder / "config.json", name="architecture")
     model = Classifier(config, _network(config))
     safetensors.torch.load_model(model, str(folder / "model.safetensors"))
     model.eval()

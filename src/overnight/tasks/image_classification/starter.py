@@ -10,7 +10,7 @@ from overnight.errors import UserError, UserErrors
 from overnight.plugins import nearest
 from overnight.tasks.base import Found, Json
 from overnight.tasks.image_classification import table
-from overnight.tasks.image_classification.config import Data
+from overnight.tasks.image_classification.config import INFO, Data
 from overnight.tasks.image_classification.files import Finder
 from overnight.tasks.image_classification.formats import cifar10, imagefolder
 from overnight.tasks.image_classification.formats.guess import guess
@@ -29,18 +29,43 @@ _LOOKED_AT = 20
 _MAX_FOLDERS = 60
 
 
+#: Eight trials cannot tell four values apart.
+_FAST_SPACE = {key: INFO.search_space[key] for key in ("train.lr", "train.weight_decay")}
+_FAST: Mapping[str, Json] = {"n_trials": 8, "epochs": 3, "search_space": _FAST_SPACE}
+
+
 class Starter:
     """See ``overnight.tasks.base.Starter``."""
 
     presets: Mapping[str, Mapping[str, Json]] = {
         "plain": {},
         # To see within minutes whether everything fits together, on a CPU as well.
-        "fast": {
-            "data.valid_fold": 0,
+        "fast": {"model.name": "resnet18", "train.img_size": 128, "train.epochs": 3},
+    }
+    configs: Mapping[str, Mapping[str, Json]] = {
+        "highperf": {"mode": "highperf", **INFO.modes["highperf"]},
+        "fast_optimized": {
+            "mode": "full-pipeline",
+            "data.folds": 3,
             "model.name": "resnet18",
             "train.img_size": 128,
-            "train.epochs": 3,
+            "train.batch_size": 64,
+            "train.epochs": 6,
+            **{f"tuning.{key}": value for key, value in _FAST.items()},
+            "auto_continue": True,
+            "calibration": True,
+            "until": "30m",
         },
+    }
+    searches: Mapping[str, Mapping[str, Json]] = {
+        "optuna": {
+            "n_trials": 20,
+            "method": "bayes",
+            "pruner": "median",
+            "folds": 1,
+            "search_space": dict(INFO.search_space),
+        },
+        "optuna_fast": _FAST,
     }
     #: Relative to the config.
     placeholders: Mapping[str, Json] = {
@@ -48,9 +73,8 @@ class Starter:
         "data.image_dir_train": "../data/train",
     }
     shown: Sequence[str] = (
-        "data.id_col", "data.target_col", "data.folds", "data.valid_fold", "model.name",
-        "model.pretrained", "model.pooling", "train.img_size", "train.batch_size", "train.epochs",
-        "train.lr", "train.augmentation",
+        "data.id_col", "data.target_col", "model.name", "model.pretrained", "model.pooling",
+        "train.img_size", "train.batch_size", "train.epochs", "train.lr", "train.augmentation",
     )  # fmt: skip
 
     def look(self, place: Path) -> Found:

@@ -35,6 +35,7 @@ class Table:
         rows: The cells of each row, by column.
         lines: In which line of the file each row ends.
         encoding: What the bytes were read as.
+        separator: Between two cells.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     lines: Sequence[int]
     encoding: str = "utf-8"
+    separator: str = ","
 
     def column(self, name: str) -> list[str]:
         """The cells of a column that is there."""
@@ -123,7 +125,7 @@ def read(path: Path, *, expected: Iterable[str] = ()) -> Table:
         )  # fmt: skip
     if len(rows) == 1:
         raise UserError("data.no_rows", where=path)
-    return Table(path, columns, rows[1:], lines[1:], encoding)
+    return Table(path, columns, rows[1:], lines[1:], encoding, separator)
 
 
 def _text(path: Path) -> tuple[str, str]:

@@ -63,7 +63,8 @@ class ImageClassification:
         strength: Strength = train.augmentation if augment else "none"
         pictures = open_cache(examples, _kept_px(train), asked=ctx.spec.data.cache)
         targets = [_index(example) for example in examples]
-        to_input = ToInput(size_px, shape["mean"], shape["std"], strength)
+        noise = train.document_noise if augment else 0.0
+        to_input = ToInput(size_px, shape["mean"], shape["std"], strength, noise)
         return Images(pictures, targets, to_input, ctx.spec.project.seed)
 
     def collate(

@@ -1,4 +1,4 @@
-"""Whether there is a key for W&B; never which."""
+"""The key for W&B: in the environment, or where ``wandb login`` has left it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,16 @@ _TOKEN_FILE, _NETRC = "WANDB_IDENTITY_TOKEN_FILE", "NETRC"
 
 def has_key(env: Mapping[str, str], address: str) -> bool:
     """Whether the environment, or a ``.netrc``, holds a key for this server."""
-    if env.get("WANDB_API_KEY") or env.get(_TOKEN_FILE):
-        return True
+    return bool(key_of(env, address) or env.get(_TOKEN_FILE))
+
+
+def key_of(env: Mapping[str, str], address: str) -> str:
+    """The key for this server; empty where there is none."""
+    if key := env.get("WANDB_API_KEY", "").strip():
+        return key
     path = Path(env.get(_NETRC) or "~/.netrc").expanduser()
     try:
-        return netrc(str(path)).authenticators(urlsplit(address).hostname or "") is not None
-    except (OSError, NetrcParseError):
-        return False
+        found = netrc(str(path)).authenticators(urlsplit(address).hostname or "")
+    except (OSError, NetrcParseError, UnicodeDecodeError):
+        return ""
+    return found[2] or "" if found is not None else ""

@@ -7,7 +7,6 @@ whoever finds ``model/`` finds it whole.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import time
@@ -15,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from overnight.calibration import Calibration
 from overnight.ledger import files
 from overnight.ledger.paths import RunPaths
-from overnight.tasks.base import Json, TaskInfo
-from overnight.trainer import checkpoints
+from overnight.model_folder import CARD, FORMAT, listing
+from overnight.tasks.base import TaskInfo
+from overnight.trainer import calibrate, checkpoints
 from overnight.trainer.kept import Fold
 
-FORMAT = "overnight-model/1"
-CARD = "overnight.json"
 #: What the task says of a member (Task.save), beside its weights; the engine has written it.
 _MEMBER_CARD = "member.json"
 
@@ -35,6 +34,8 @@ def build(
     labels: Sequence[str],
     metrics: Mapping[str, float],
     data_fingerprint: str,
+    codes: Sequence[str] | None = None,
+    calibration: Calibration | None = None,
     combine: str = "mean_probabilities",
 ) -> Path:
     """Makes the run's model folder and gives its place.
@@ -46,6 +47,8 @@ def build(
         labels: The classes' names, by index.
         metrics: Of the model as a whole.
         data_fingerprint: What it was trained on.
+        codes: What stands for each class in the data's table, where that is not its name.
+        calibration: The temperature of its members, and how it was judged; None: 1.0.
         combine: How the members' outputs become one.
 
     Raises:
@@ -77,6 +80,7 @@ def build(
             "task": info.name,
             "output": info.output,
             "labels": list(labels),
+            **({} if codes is None else {"codes": list(codes)}),
             # Of every member alike: they were trained by one config.
             **said,
             "members": members,
@@ -92,23 +96,13 @@ def build(
             },
             "files": listing(aside),
         }
+        if calibration is not None:
+            calibrate.put(card, calibration)
         files.replace(str(aside / CARD), files.to_json(card))
         _put(aside, target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return target
-
-
-def listing(folder: Path) -> dict[str, dict[str, Json]]:
-    """Every file of a model folder but its card: name → sha256 and size."""
-    found: dict[str, dict[str, Json]] = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and name != CARD:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            found[name] = {"sha256": digest, "bytes": path.stat().st_size}
-    return found
 
 
 def lay(source: Path, target: Path) -> None:
