@@ -189,7 +189,7 @@ def test_all_of_it_reaches_mlflow(
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     copy = Copy(track.Asked(run, "mlflow", LANE, again=True), Mlflow("", tmp_path, {}))
-    while not copy.is_done:
+    while not copy.is_closed:
         copy.look()
     client = MlflowClient(tracking_uri=database(tmp_path))
     (experiment,) = client.search_experiments(filter_string="name = '꽃'")

@@ -31,6 +31,12 @@ JOB_EVENTS = {
     "Configured", "DatasetUsed", "PhaseStarted", "CheckpointSaved", "NewBest", "EarlyStopped",
     "StopHonoured", "ModelSaved", "ArtifactSaved", "Progress",
 }  # fmt: skip
+#: Of searches, predictions and pages, which came after these runs were made: their readers' own
+#: tests make them.
+LATER = {
+    "children", "prediction", "report.html", "script.json", "study.jsonl", "submission.csv",
+    "sweep", "sweep.json", "tuned.json", "tuning.json",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -124,7 +130,8 @@ def test_every_file_of_the_format_is_in_the_golden_ledger() -> None:
     named = {word for word in named if " " not in word}
     there = {path.name for run_id in RUN_IDS for path in (V1 / "runs" / run_id).iterdir()}
     assert {"run.json", "oof", "model", "cursors", "plan.json", "media.jsonl"} <= named
-    assert named <= there
+    assert LATER <= named
+    assert named - LATER <= there
     for name in EVENTS | JOB_EVENTS:
         assert f"`{name}`" in page
 

@@ -86,10 +86,11 @@ JOB_SIDE = with_what_they_import(
         *(path for room in _JOB_ROOMS for path in PACKAGE.glob(room + "/*.py")),
     ]
 )
-#: They import the framework or the tracker they are for: that is their whole work. The trainer and
-#: a tracker's copier are processes of their own; `testing/` tries them.
+#: They import the framework or the tracker they are for: that is their whole work. The trainer, a
+#: search and a tracker's copier are processes of their own; `testing/` tries them.
 _FRAMEWORK_ROOMS = {
-    "integrations", "prediction", "tasks", "trainer", "trackers", "tracking", "testing",
+    "calibration.py", "integrations", "prediction", "tasks", "trainer", "trackers", "tracking",
+    "testing", "tuning",
 }  # fmt: skip
 NO_FRAMEWORKS = [
     path for path in SOURCES if path.relative_to(PACKAGE).parts[0] not in _FRAMEWORK_ROOMS
@@ -100,6 +101,10 @@ LIGHT = sorted(
         *(
             PACKAGE / "tasks" / f"{name}.py"
             for name in ("__init__", "base", "config", "folds", "predictor")
+        ),
+        *(
+            PACKAGE / "tuning" / f"{name}.py"
+            for name in ("__init__", "config", "distributions", "space", "sweep")
         ),
         *(PACKAGE / "prediction" / f"{name}.py" for name in ("__init__", "asked", "form")),
         *PACKAGE.glob("tasks/*/__init__.py"),

@@ -81,6 +81,8 @@ class Cursor:
         """
         Path(run.cursors).mkdir(mode=0o700, exist_ok=True)
         said = {"schema": SCHEMA_VERSION, "tracker": tracker, **asdict(self)}
+        if self.parts is None:  # most runs have none
+            del said["parts"]
         files.replace(run.cursor(tracker), files.to_json(said), sync=False)
 
 
