@@ -212,3 +212,47 @@ def test_it_has_a_public_name() -> None:
     assert found.before.accuracy == 0.5
     assert found.fitted == calibration.T_MAX, "a coin would do as well"
     assert apply([2.0, 2.0], found.temperature).tolist() == [0.5, 0.5]
+
+
+# ── the mean of several members ─────────────────────────────────────────────────────────────
+
+
+def members_of(num: int, spread: float, seed: int = 3) -> tuple[Any, Any]:
+    """Logits ``(M, N, K)`` of members that differ by ``spread``, and the truth."""
+    rng = np.random.default_rng(seed)
+    shared_NK = rng.normal(size=(4_000, 6)) * 2
+    targets_N = (shared_NK + rng.gumbel(size=shared_NK.shape)).argmax(axis=1)
+    return shared_NK + spread * rng.normal(size=(num, *shared_NK.shape)), targets_N
+
+
+@pytest.mark.parametrize(("num", "spread"), [(3, 1.0), (5, 1.0), (5, 3.0)])
+def test_the_mean_is_as_sure_as_if_it_had_been_fitted_to_the_truth(num: int, spread: float) -> None:
+    logits_MNK, targets_N = members_of(num, spread)
+    members = fit(np.concatenate(list(logits_MNK)), np.tile(targets_N, num))
+    mean = calibration.fit_mean(logits_MNK, members)
+    assert mean is not None
+    assert mean < members
+
+    def served(temperature: float) -> float:
+        shares_NK = apply(logits_MNK, temperature).mean(axis=0)
+        return nll(np.log(shares_NK), targets_N, 1.0)
+
+    best = min(served(members * share) for share in np.linspace(0.1, 1.0, 46))
+    assert served(mean) < served(members)
+    assert served(mean) - best < 0.2 * (served(members) - best)
+
+
+def test_members_that_agree_in_everything_are_left_at_their_own_temperature() -> None:
+    logits_MNK, _ = members_of(1, 0.0)
+    assert calibration.fit_mean(np.repeat(logits_MNK, 3, axis=0), 1.7) == pytest.approx(1.7)
+
+
+def test_members_that_disagree_more_than_they_are_unsure_have_no_temperature() -> None:
+    rng = np.random.default_rng(0)
+    assert calibration.fit_mean(rng.normal(size=(5, 500, 10)) * 50, 1.0) is None
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (0, 3, 2), (3, 0, 2)])
+def test_what_is_no_stack_of_logits_has_no_mean(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UserError):
+        calibration.fit_mean(np.zeros(shape), 1.0)

@@ -35,6 +35,9 @@ Why = Literal["fitted", "worse", "no_mistake", "too_few"]
 T_MIN, T_MAX = 1e-3, 1e3
 #: As in Guo et al. 2017, and in torchmetrics.
 NUM_BINS = 15
+#: A mean is never made sharper than its members by more than this: where it would have to be, they
+#: disagree too much for one number.
+_SHARPEST = 0.1
 #: Rows that name no fold are dealt out to so many parts.
 _PARTS = 5
 #: Numbers of a block: rows are taken in blocks, so that a memory-mapped file is never held.
@@ -147,6 +150,47 @@ def apply(logits: ArrayLike, temperature: float = 1.0) -> Floats:
     shifted = np.asarray(logits, dtype=np.float64)
     powers = np.exp((shifted - shifted.max(axis=-1, keepdims=True)) / temperature)
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def fit_mean(logits: ArrayLike, temperature: float) -> float | None:
+    """The temperature at which the mean of several members is as sure as it should be.
+
+    No row has several members that have not learnt from it, so there are no targets to fit the mean
+    to. But it has to believe in each member's answer as much as that member does, who is
+    calibrated: both are the chance that the answer is right. At the members' own temperature it
+    believes less, since the others disagree; so the result is at most that.
+
+    Args:
+        logits: ``(M, N, K)``: of M members, for rows that none of them has learnt from.
+        temperature: At which the members are calibrated.
+
+    Returns:
+        None where no temperature does: they disagree more than their confidence allows for.
+
+    Raises:
+        UserError: They are no finite logits of several members; a ValueError.
+    """
+    from scipy.optimize import brentq
+
+    logits_MNK = np.asarray(logits, dtype=np.float64)
+    if logits_MNK.ndim != 3 or 0 in logits_MNK.shape or not np.isfinite(logits_MNK).all():
+        shape = " x ".join(map(str, logits_MNK.shape))
+        raise UserError("calibrate.no_logits", shape=shape, dtype=np.asarray(logits).dtype)
+    answer_MN = logits_MNK.argmax(axis=2)
+    at_N = np.arange(logits_MNK.shape[1])
+    wanted = float(np.mean(apply(logits_MNK, temperature).max(axis=2)))
+
+    def lacks(log_t: float) -> float:
+        """How much less than it should the mean believes in the members' answers."""
+        mean_NK = apply(logits_MNK, float(np.exp(log_t))).mean(axis=0)
+        return wanted - float(np.mean([mean_NK[at_N, answer_N] for answer_N in answer_MN]))
+
+    low, high = np.log(temperature * _SHARPEST), np.log(temperature)
+    if lacks(high) <= 0:  # they agree in everything
+        return temperature
+    if lacks(low) > 0:
+        return None
+    return float(np.exp(brentq(lacks, low, high, xtol=1e-10)))
 
 
 def judge(

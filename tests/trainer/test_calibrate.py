@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from overnight import spec as specs
-from overnight.calibration import judge
+from overnight.calibration import fit_mean, judge
 from overnight.errors import LedgerError, UserError
 from overnight.ledger import files, job
 from overnight.ledger.paths import RunPaths, create_run
@@ -228,6 +228,31 @@ def test_it_becomes_what_the_training_would_have_left(plain: Left, calibrated: L
         each for each in plain.records("media", "artifact") if each["sha256"] == after.sha256
     ]
     assert artifact["kind"] == "model"
+
+
+def test_the_mean_of_the_members_has_a_temperature_of_its_own(plain: Left) -> None:
+    """What they put out for pictures without a label lies where the training has left it."""
+    given_NK, _ = logits_of(2.0)
+    noise_MNK = np.random.default_rng(1).normal(size=(FOLDS, *given_NK.shape)) * 2
+    logits_MNK = (given_NK + noise_MNK).astype(np.float32)
+    np.save(plain.run.at("oof", "unlabelled_logits.npy"), logits_MNK)
+    found = again(plain.run, 0).calibration
+    card = verify(plain.run.at("model"))
+    expected = fit_mean(logits_MNK, found.temperature)
+    assert expected is not None
+    assert expected < found.temperature
+    assert card.temperature == expected
+    assert card.said["calibration"]["fitted"] == found.temperature
+    assert card.said["calibration"]["mean"] == {"temperature": expected, "num": NUM}
+    assert not again(plain.run, 0).changed
+
+
+def test_logits_of_other_members_are_refused(plain: Left) -> None:
+    np.save(plain.run.at("oof", "unlabelled_logits.npy"), np.zeros((FOLDS + 1, 4, 3)))
+    before = Path(plain.run.at("model", "overnight.json")).read_bytes()
+    with pytest.raises(UserError, match="4 x 4 x 3"):
+        again(plain.run, 0)
+    assert Path(plain.run.at("model", "overnight.json")).read_bytes() == before
 
 
 def test_twice_is_once(plain: Left) -> None:

@@ -26,6 +26,8 @@ from overnight.supervisor.oom import OomCounters, OomKills
 
 assert sys.platform != "win32"
 
+#: Kinds of run that train a model, for the log's last line.
+_TRAININGS = ("train", "pipeline")
 #: The cause stands at the end of the log.
 TAIL_BYTES = 64 * 1024
 
@@ -125,7 +127,8 @@ def exited(end: End, cause: Cause, *, final: bool) -> dict[str, Any]:
 
 def exit_line(kind: str, end: End, cause: Cause) -> str:
     """``[EXIT] SUCCESS code=0`` or ``[EXIT] ERROR code=N cause=…``."""
-    head = "[EXIT] TRAINING" if kind == "train" else "[EXIT]"
+    is_training = kind in _TRAININGS
+    head = "[EXIT] TRAINING" if is_training else "[EXIT]"
     if not (cause.failed or end.lost or end.stop_asked):
         return f"{head} SUCCESS code=0"
     code: object = "unknown"
@@ -133,7 +136,7 @@ def exit_line(kind: str, end: End, cause: Cause) -> str:
         code = 128 + end.signal
     elif end.code is not None:
         code = end.code
-    if kind == "train":
+    if is_training:
         return f"{head} ERROR code={code}"
     return f"{head} ERROR code={code} cause={'lost' if end.lost else cause.kind}"
 

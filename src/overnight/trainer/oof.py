@@ -71,11 +71,11 @@ class OutOfFold:
             ids: Of all examples of the data.
         """
         folder.mkdir(mode=0o700, exist_ok=True)
-        _save(folder / "oof_logits.npy", self.logits)
-        _save(folder / "oof_targets.npy", self.targets)
-        _save(folder / "oof_folds.npy", self.folds)
+        save_array(folder / "oof_logits.npy", self.logits)
+        save_array(folder / "oof_targets.npy", self.targets)
+        save_array(folder / "oof_folds.npy", self.folds)
         # Text of one width, not objects: numpy.load needs no pickle for it.
-        _save(folder / "oof_ids.npy", np.array([ids[row] for row in self.rows], dtype=np.str_))
+        save_array(folder / "oof_ids.npy", np.array([ids[row] for row in self.rows], dtype=np.str_))
 
 
 def gather(logits: Mapping[int, Path], fold_of: Sequence[int], targets: Sequence[Any]) -> OutOfFold:
@@ -129,7 +129,12 @@ def macro_f1(confusion_KK: Whole) -> float:
     return float(f1_K[occurs_K].mean())
 
 
-def _save(path: Path, array: NDArray[Any]) -> None:
+def save_array(path: Path, array: NDArray[Any]) -> None:
+    """Writes a ``.npy``, whole or not at all.
+
+    Raises:
+        OSError: The disk is full.
+    """
     aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with aside.open("wb") as file:

@@ -13,7 +13,7 @@ from overnight.ledger import files, job, media
 from overnight.ledger.paths import RunPaths
 from overnight.ledger.reader import merged
 from overnight.model_folder import CARD, Card, verify
-from overnight.trainer import calibrate
+from overnight.trainer import calibrate, mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ def again(run: RunPaths, attempt: int) -> Again:
     found = calibrate.of_run(run, card)
     said: dict[str, Any] = copy.deepcopy(dict(card.said))
     calibrate.put(said, found)
+    mean.put(said, run, found)
     saved = _saved(run)
     if said == card.said and saved.get("sha256") == card.sha256:
         return Again(found, card, changed=False)

@@ -15,7 +15,7 @@ from overnight.errors import LedgerError
 from overnight.ledger import job, media
 from overnight.ledger.paths import RunPaths
 from overnight.ledger.reader import read
-from overnight.trainer import calibrate, members, oof, pictures
+from overnight.trainer import calibrate, mean, members, oof, pictures
 from overnight.trainer.console import Console, counted
 from overnight.trainer.kept import Fold, Plan
 from overnight.trainer.ledger import RunLedger
@@ -65,6 +65,7 @@ def leave(
         source = fold.member.relative_to(run.dir).as_posix()
         console.copy(source, f"model/{fold.scope.name}")
     if calibration is not None:
+        mean.fit(run, console, spec, plan, folder, calibration)
         calibrate.show(calibration)
         console.artifact("media/", "reliability before and after calibration")
     name, aliases = f"{spec.project.name}-model", ["best", "latest"]

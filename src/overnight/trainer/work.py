@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from overnight.trainer.kept import Plan
+from overnight.trainer.mean import NUM_PICTURES
 
 if TYPE_CHECKING:
     from overnight.spec import Spec
@@ -34,7 +35,8 @@ class Work:
         stops_early: Whether a fit may end before its last epoch.
         num_train: Examples a fold trains on.
         num_valid: Examples it is evaluated on.
-        num_views: Looks at an image that predicting takes of each member: images x views.
+        num_views: Looks at an image that predicting takes of each member, images x views, and the
+            calibration of their mean.
     """
 
     num_folds: int
@@ -55,7 +57,10 @@ class Work:
         stages, tuning = spec.stages, spec.tuning
         num, num_parts = len(plan.fold_of), len(set(plan.fold_of))
         num_valid = max(1, num // max(1, num_parts))
-        num_views = len(plan.index.unlabelled) * _VIEWS[spec.predict.tta]
+        num_test = len(plan.index.unlabelled)
+        num_views = num_test * _VIEWS[spec.predict.tta] if "predict" in stages else 0
+        if "calibrate" in stages:
+            num_views += min(num_test, NUM_PICTURES)
         return cls(
             num_folds=len(plan.scopes) if "train" in stages else 0,
             epochs=train.epochs,
@@ -66,7 +71,7 @@ class Work:
             stops_early=train.early_stopping is not None,
             num_train=max(1, num - num_valid),
             num_valid=num_valid,
-            num_views=num_views if "predict" in stages else 0,
+            num_views=num_views,
         )
 
     def folds(self, num: int | None = None) -> float:

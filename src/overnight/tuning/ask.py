@@ -45,7 +45,7 @@ class Settings:
         pruner: Who cuts short.
         goal: Of the value.
         seed: Of all draws.
-        max_step: The last step a trial may report.
+        max_step: The last step a trial may report; 0: nobody knows.
     """
 
     space: Mapping[str, Distribution]
@@ -72,7 +72,8 @@ def pruner(settings: Settings) -> optuna.pruners.BasePruner:
             behind = min(_PRUNE_BEHIND, max(1, settings.n_trials // _PRUNE_SHARE))
             return optuna.pruners.MedianPruner(n_startup_trials=behind)
         case "hyperband":
-            return optuna.pruners.HyperbandPruner(max_resource=max(1, settings.max_step))
+            # Of a script nobody knows how long it goes on: then its first trial shows it.
+            return optuna.pruners.HyperbandPruner(max_resource=settings.max_step or "auto")
         case "none":
             return optuna.pruners.NopPruner()
 

@@ -51,6 +51,9 @@ class Batch:
     def __init__(self, pixels_NV3SS: torch.Tensor, unreadable: Sequence[int] = ()) -> None:
         self.pixels_NV3SS, self.unreadable = pixels_NV3SS, unreadable
 
+    def __len__(self) -> int:
+        return len(self.pixels_NV3SS)
+
     def pin_memory(self) -> Batch:
         """As a loader asks for it, so that a card fetches it by itself."""
         return Batch(self.pixels_NV3SS.pin_memory(), self.unreadable)
@@ -216,12 +219,19 @@ class Predictor:
 
         On a card whose memory is too small for the batch it is asked in halves.
         """
-        if len(batch.unreadable) == len(batch.pixels_NV3SS):
-            return np.full((len(batch.pixels_NV3SS), len(self.labels)), np.nan, np.float32)
+        if len(batch.unreadable) == len(batch):
+            return np.full((len(batch), len(self.labels)), np.nan, np.float32)
         pixels_NV3SS = batch.pixels_NV3SS.to(self._device, non_blocking=True)
         found_NK = self._ask(pixels_NV3SS)
         found_NK[list(batch.unreadable)] = np.nan
         return found_NK
+
+    def logits(self, batch: Batch) -> NDArray[np.float32]:
+        """``(A, N, K)``: of each member and view, A of them; of no meaning where one is unreadable.
+
+        A batch needs one that can be read.
+        """
+        return self._logits(batch.pixels_NV3SS.to(self._device, non_blocking=True))
 
     def _ask(self, pixels_NV3SS: torch.Tensor) -> NDArray[np.float32]:
         try:
