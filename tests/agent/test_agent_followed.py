@@ -43,7 +43,9 @@ def write(run: RunPaths, stem: str, **record: Any) -> None:
 
 
 def crash(run: RunPaths) -> None:
+    """The end is on the disk, and its supervisor is gone: no page of the run is to come."""
     write(run, "events", _event="Exited", outcome="failed", code=1, final=True)
+    files.discard(run.lease)
 
 
 def told(paths: AgentPaths) -> list[tuple[str, str]]:
