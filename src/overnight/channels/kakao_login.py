@@ -12,6 +12,7 @@ import html
 import os
 import queue
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
@@ -34,6 +35,8 @@ _SCOPE = "talk_message"
 TIMEOUT_S = 900.0
 #: A browser that connects ahead of time and says nothing.
 _IDLE_S = 10.0
+#: How long a Ctrl-C may go unheard.
+_SLICE_S = 0.5
 #: What stands in a pasted line; a code is some 90 characters.
 _MAX_PASTED_CHARS = 4096
 _REDEEM_ERRORS = {
@@ -204,14 +207,17 @@ class _Listener:
 
     def wait(self, timeout_s: float, say: Callable[[str], None]) -> _Back:
         """The first answer to this login; one to another login is told and passed over."""
-        try:
-            while True:
-                back = self._backs.get(timeout=timeout_s)
-                if _is_ours(back, self.state):
-                    return back
-                say(messages.say("kakao.other_login"))
-        except queue.Empty:
-            raise UserError("kakao.login_timeout", where=self._name) from None
+        until = time.monotonic() + timeout_s
+        while (left_s := until - time.monotonic()) > 0:
+            try:
+                # In slices: a Ctrl-C right before a wait does not end that wait.
+                back = self._backs.get(timeout=min(_SLICE_S, left_s))
+            except queue.Empty:
+                continue
+            if _is_ours(back, self.state):
+                return back
+            say(messages.say("kakao.other_login"))
+        raise UserError("kakao.login_timeout", where=self._name)
 
 
 class _Server(ThreadingTCPServer):
