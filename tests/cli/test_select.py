@@ -42,6 +42,20 @@ def test_an_id_and_the_beginning_of_exactly_one(ledger: Ledger, finished: Any) -
     assert find(new.run_id) == new
 
 
+def test_latest_means_the_newest_of_its_kind_that_has_finished(
+    ledger: Ledger, finished: Any, failed: Any
+) -> None:
+    ledger("old", events=finished, age_s=7200)
+    newest = ledger("new", events=finished, age_s=60)
+    ledger("broken", events=failed)
+    assert find("latest-run") == newest
+    with pytest.raises(RunNotFound):
+        find("latest-train")
+    pipeline = Path(newest.root, "experiments", "pipeline", newest.date, "p_20260101_0900")
+    shutil.copytree(newest.dir, pipeline)
+    assert find("latest-train") == RunPaths(str(pipeline))
+
+
 def test_several_beginnings_are_listed(ledger: Ledger, finished: Any) -> None:
     runs = [ledger("base", events=finished, age_s=age) for age in (0, 7200)]
     with pytest.raises(RunNotFound) as caught:

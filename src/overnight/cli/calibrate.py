@@ -11,18 +11,17 @@ import typer
 
 from overnight.cli.glance import look
 from overnight.cli.output import echo, plain, print_json, table
-from overnight.cli.select import complete_run, find, is_there, known
-from overnight.errors import RunConflict, RunNotFound, UserError, UserErrors
+from overnight.cli.select import complete_run, find
+from overnight.errors import RunConflict, UserError, UserErrors
 from overnight.ledger import files
-from overnight.ledger.paths import RunPaths, find_root
-from overnight.ledger.state import ENDED, Finished, word
+from overnight.ledger.paths import RunPaths
+from overnight.ledger.state import ENDED, word
 from overnight.messages import say
 
 if TYPE_CHECKING:
     from overnight.calibration import Calibration
 
 LATEST = "latest-train"
-_TRAINED = ("train", "pipeline")
 _NAMES = ("nll", "ece", "mce", "brier", "accuracy")
 
 
@@ -53,7 +52,7 @@ def register(app: typer.Typer) -> None:
             raise UserErrors(problems)
         _libraries()
         if logits is None or targets is None:
-            _of_run(_named(run or LATEST, root), json=json)
+            _of_run(find(run or LATEST, root=root), json=json)
         else:
             _of_files(logits, targets, folds, out, json=json)
 
@@ -75,17 +74,6 @@ def _libraries() -> None:
     missing = [name for name in ("numpy", "scipy") if find_spec(name) is None]
     if missing:
         raise UserError("calibrate.no_library", names=", ".join(missing))
-
-
-def _named(given: str, root: str | None) -> RunPaths:
-    if given != LATEST:
-        return find(given, root=root)
-    root = find_root(os.getcwd(), root)
-    for entry in known(root):
-        is_training = entry.run.kind in _TRAINED and is_there(entry.run)
-        if is_training and isinstance(look(entry.run).state, Finished):
-            return entry.run
-    raise RunNotFound("show.no_such_run", where=root, word=given)
 
 
 def _of_run(run: RunPaths, *, json: bool) -> None:

@@ -14,6 +14,9 @@ from overnight.ledger.files import read_json
 from overnight.ledger.format import time_us
 from overnight.ledger.index import Entry
 from overnight.ledger.paths import RunPaths, find_root, runs_of, state_dir
+from overnight.ledger.state import Finished, view
+
+_LATEST = "latest-"
 
 #: An error or a completion lists no more than these.
 _NEAR_AT_MOST, _COMPLETED_AT_MOST = 5, 100
@@ -72,8 +75,9 @@ def find(
 ) -> RunPaths:
     """The run that ``word`` means.
 
-    In this order: the path of a run's folder; an id; a name (the newest run of that name); the
-    beginning of exactly one id. None is the newest run. Where one id is taken in several roots,
+    In this order: the path of a run's folder; ``latest-<kind>``, the newest of the root that has
+    finished (``latest-train``: pipelines train, too); an id; a name (the newest run of that name);
+    the beginning of exactly one id. None is the newest run. Where one id is taken in several roots,
     the current root's run is meant.
 
     Args:
@@ -89,6 +93,10 @@ def find(
         by_path = _by_path(word)
         if by_path is not None:
             return by_path
+        if word.startswith(_LATEST):
+            newest = _newest(word.removeprefix(_LATEST), find_root(os.getcwd(), root))
+            if newest is not None:
+                return newest
     entries = known(root)
     where = os.path.abspath(root) if root is not None else state_dir()
     if word is None:
@@ -100,6 +108,16 @@ def find(
         with contextlib.suppress(RunNotFound):
             return _by_word(word, [entry for entry in entries if fits(entry.run)], where)
     return _by_word(word, entries, where)
+
+
+def _newest(kind: str, root: str) -> RunPaths | None:
+    """The newest run of a root that is of that kind and has finished."""
+    kinds = ("train", "pipeline") if kind == "train" else (kind,)
+    for entry in known(root):
+        is_meant = entry.run.kind in kinds and is_there(entry.run)
+        if is_meant and isinstance(view(entry.run).state, Finished):
+            return entry.run
+    return None
 
 
 def _by_word(word: str, entries: Sequence[Entry], where: str) -> RunPaths:
